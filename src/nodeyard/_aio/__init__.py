@@ -1,0 +1,1 @@
+"""Time, waiting and tasks. Level 0: imports nothing of Nodeyard and knows nothing of nodes."""

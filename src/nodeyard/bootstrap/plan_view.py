@@ -1,0 +1,108 @@
+"""What a run would do, as one JSON document, without doing any of it. What only the run can know stands as ``at-run``.
+
+Uses the same pure functions as the run itself: planning, peering, rendering, the early preflight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from nodeyard.bootstrap import normalize, orchestrator, peering, planning
+from nodeyard.bootstrap.request import BootstrapRequest
+from nodeyard.domain.launch_plan import AT_RUN, NodePlan, Seed
+from nodeyard.domain.node_inventory import NodeInventory
+from nodeyard.ports.deployer import DeploymentPlan
+from nodeyard.ports.kind import CanJoin, JoinTicket, RenderRequest
+from nodeyard.ports.ledger import Json
+
+
+async def plan_document(
+    request: BootstrapRequest, *, run: str, steps: Sequence[str], checks: Sequence[str]
+) -> dict[str, Json]:
+    """The plan of a run. Raises ``SpecInvalid`` for binaries that are not there; refusals stand under ``problems``."""
+    planned = planning.plan_nodes(request.spec, request.kinds)
+    await orchestrator.resolve_programs(request, planned)
+    early = orchestrator.early_inventory(request, planned)
+    deployment = request.deployer.plan(planned) if request.deployer is not None else None
+    spec = request.spec
+    return {
+        "run": run,
+        "scenario": spec.name,
+        "seed": request.seed,
+        "mode": spec.source.mode,
+        "nodes": [_node(plan, planned, early, deployment, request) for plan in planned] if deployment else [],
+        "borrowed": [
+            {
+                "name": found.sighting.name,
+                "kind": found.sighting.kind,
+                "source": found.sighting.origin.source,
+                "endpoints": dict(found.sighting.endpoints),
+                "granted": sorted(c.value for c in found.sighting.origin.granted),
+            }
+            for found in (normalize.external_found(node, i, request) for i, node in enumerate(spec.source.external))
+        ],
+        "attach": request.attach.source if request.attach is not None else None,
+        "resources": list(deployment.resources) if deployment is not None else [],
+        "readiness": spec.readiness.model_dump(mode="json", exclude_none=True),
+        "deadline": spec.deadline,
+        "steps": list(steps),
+        "checks": list(checks),
+        "problems": list(orchestrator.early_problems(request, planned, early)),
+    }
+
+
+def _node(
+    plan: NodePlan,
+    together: Sequence[NodePlan],
+    early: NodeInventory,
+    deployment: DeploymentPlan,
+    request: BootstrapRequest,
+) -> dict[str, Json]:
+    kind = request.kind(plan.kind)
+    mine = [p for p in together if p.kind == plan.kind]
+    candidates = [c for node in early for c in peering.candidates_of(node)]
+    idle = {p.name for p in together if p.on_demand}
+    chosen = peering.choose_seeds(
+        plan.name,
+        plan.kind,
+        [c for c in candidates if c.node not in idle],
+        count=request.spec.bootstrap.seeds,
+        seed=request.seed,
+    )
+    joins = isinstance(kind, CanJoin) and any(n.kind == plan.kind for n in early if n.ownership == "borrowed")
+    ticket = JoinTicket(_AtRun(), AT_RUN, AT_RUN) if joins else None
+    render = RenderRequest(
+        node=plan,
+        place=deployment.places[plan.name],
+        peers=[(peer, deployment.places[peer.name]) for peer in mine],
+        seeds=[Seed(c.node, None, {port.name: AT_RUN for port in kind.ports}) for c in chosen],
+        material=kind.material(mine, mark=request.context.mark, seed=request.seed, pins=request.spec.network),
+        ticket=ticket,
+    )
+    launch = kind.render(render)
+    return {
+        "name": plan.name,
+        "kind": plan.kind,
+        "role": plan.role,
+        "on_demand": plan.on_demand,
+        "joins": joins,
+        "seeds": [c.node for c in chosen],
+        "ports": {port.name: deployment.places[plan.name].advertise(port.name) for port in plan.ports},
+        "program": deployment.programs.get(plan.name, AT_RUN),
+        "args": list(launch.args),
+        "env": sorted({*launch.env, *plan.env}),
+        "files": [file.path for file in launch.files],
+    }
+
+
+class _AtRun(Mapping[str, str]):
+    """Facts of a ticket that does not exist yet: every one of them is ``at-run``."""
+
+    def __getitem__(self, key: str) -> str:
+        return AT_RUN
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,304 @@
+"""Everything that a run tells: one frozen record per event. Observers turn them into journal, table and report.
+
+An event's name in the journal is its class name in kebab case. Fields are JSON values or enums, never secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """The base of all events. ``node`` is the id of the node that it is about, if it is about one."""
+
+    node: str | None = None
+    name: ClassVar[str] = "event"
+
+    def __init_subclass__(cls) -> None:
+        cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+
+    def record(self) -> dict[str, Any]:
+        """The event's own fields, as JSON values."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """``repeat`` is the command that repeats this run with its seed, ``why`` the one that shows why it failed."""
+
+    run: str
+    scenario: str
+    seed: int
+    version: str
+    host: str
+    pid: int
+    repeat: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecResolved(Event):
+    mode: str
+    kinds: tuple[str, ...]
+    binaries: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseStarted(Event):
+    """One of the nine bootstrap steps, or ``steps``, ``expectations``, ``evidence``, ``cleanup``."""
+
+    phase: str
+    number: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaperReady(Event):
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaperReplaced(Event):
+    pid: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeProvisioned(Event):
+    source: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeDiscovered(Event):
+    origin: str
+    source: str
+    locator: str
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveryPartial(Event):
+    source: str
+    expected: int
+    found: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeIdentified(Event):
+    peer_id: str | None
+    network: str | None
+    role: str | None = None
+    api: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityChanged(Event):
+    before: str | None
+    after: str | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantsRevoked(Event):
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InventoryMerged(Event):
+    revision: int
+    nodes: int
+    owned: int
+    borrowed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InventoryPublished(Event):
+    """The inventory as ``inventory.json`` states it, told at hand-off and at the end, so that a report needs no file.
+
+    ``nodes`` are JSON objects in the form of that file's ``nodes``.
+    """
+
+    revision: int
+    nodes: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConflictOverridden(Event):
+    conflict: str
+    preference: str
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsChosen(Event):
+    seeds: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStarted(Event):
+    locator: str
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeJoined(Event):
+    """A managed node became a member of a borrowed network."""
+
+    member: str
+    through: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeProbed(Event):
+    """A probe's answer differs from the one before; unchanged answers are not told."""
+
+    rung: str
+    detail: str
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeReady(Event):
+    after: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadinessReached(Event):
+    policy: str
+    ready: int
+    declared: int
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreflightPassed(Event):
+    checks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    index: int
+    step: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEnded(Event):
+    index: int
+    step: str
+    label: str
+    outcome: str
+    after: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationStarted(Event):
+    operation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationEnded(Event):
+    operation: str
+    outcome: str
+    after: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationDenied(Event):
+    operation: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultInjected(Event):
+    fault: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultProven(Event):
+    fault: str
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultHealed(Event):
+    fault: str
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeExited(Event):
+    """A node ended. ``expected`` when an operation of this run asked for it."""
+
+    status: str
+    expected: bool
+    last_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckEvaluated(Event):
+    check: str
+    verdict: str
+    reason: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceSaved(Event):
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupStarted(Event):
+    resources: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceRemoved(Event):
+    resource: str
+    locator: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupFailed(Event):
+    resource: str
+    locator: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorRecorded(Event):
+    layer: str
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDetached(Event):
+    """``up`` handed the network to its reaper, which takes it down after ``ttl`` seconds."""
+
+    ttl: float
+    reaper: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    verdict: str
+    exit_status: int
+    after: float
+
+
+def event_types() -> tuple[type[Event], ...]:
+    """Every event of this module, in the order of the page."""
+    return tuple(Event.__subclasses__())

@@ -1,0 +1,23 @@
+"""What a step or a check will need of the network, known before the run, so that preflight can refuse it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.selectors import Selector
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Nodes that will be used, and what for.
+
+    Every node that ``selector`` could mean must permit ``capability`` (``None``: nothing beyond standing there) and
+    its kind must speak ``protocol``, a client protocol of ``domain.node_client`` (``None``: any). ``least`` is the
+    smallest number of nodes that the use makes sense with.
+    """
+
+    selector: Selector
+    capability: Capability | None = None
+    protocol: type | None = None
+    least: int = 1

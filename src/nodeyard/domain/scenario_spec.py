@@ -1,0 +1,103 @@
+"""A scenario as a value: the declared sources, policies and steps. Frozen, one JSON Schema.
+
+The registry narrows ``source`` and ``steps`` to what is installed; everything else is complete here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from nodeyard.domain.policy import (
+    BootstrapPolicy,
+    MembershipPolicy,
+    NetworkPins,
+    OwnershipPolicy,
+    ReadinessSpec,
+)
+from nodeyard.domain.quantity import PositiveDuration
+from nodeyard.domain.sources import Attached, ExternalOnly, Managed, NodeGroup, Source, Spec
+
+FORMAT_VERSION = 1
+
+
+class StepOptions(Spec):
+    """What every step may say. ``readiness`` is a barrier of its own, after the step's act."""
+
+    name: str | None = None
+    readiness: ReadinessSpec | None = None
+
+
+class CheckOptions(Spec):
+    """One use of an expectation: ``use`` names it, ``within`` is how long it may take to come true."""
+
+    use: str
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        return self.name or self.use
+
+
+class StepSpec(Spec):
+    """One step: a mapping with one key, the step's word, and its options under it."""
+
+    @property
+    def word(self) -> str:
+        return next(iter(type(self).model_fields))
+
+    @property
+    def options(self) -> StepOptions | CheckOptions:
+        found: StepOptions | CheckOptions = getattr(self, self.word)
+        return found
+
+
+class ScenarioSpec(Spec):
+    """One scenario file."""
+
+    nodeyard: Literal[1] = Field(description="format version")
+    name: Annotated[str, Field(min_length=1, max_length=100)] = "scenario"
+    description: str | None = None
+    kind: str = Field(description="default kind of all nodes")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    source: Source
+    network: NetworkPins = NetworkPins()
+    bootstrap: BootstrapPolicy = BootstrapPolicy()
+    readiness: ReadinessSpec = ReadinessSpec()
+    membership: MembershipPolicy = MembershipPolicy.STRICT
+    ownership: OwnershipPolicy = OwnershipPolicy()
+    deadline: PositiveDuration = 300.0
+    steps: tuple[SerializeAsAny[StepSpec], ...] = ()
+    expectations: tuple[SerializeAsAny[CheckOptions], ...] = ()
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> ScenarioSpec:
+        names = [*managed_names(self), *(node.name for node in self.source.external)]
+        twice = sorted(name for name, uses in Counter(names).items() if uses > 1)
+        if twice:
+            raise ValueError(f"two nodes are called '{twice[0]}'; names are unique within a scenario")
+        return self
+
+
+def node_groups(spec: ScenarioSpec) -> tuple[NodeGroup, ...]:
+    return spec.source.nodes if isinstance(spec.source, Managed) else ()
+
+
+def managed_names(spec: ScenarioSpec) -> tuple[str, ...]:
+    return tuple(name for group in node_groups(spec) for name in group.names)
+
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Attached",
+    "CheckOptions",
+    "ExternalOnly",
+    "Managed",
+    "ScenarioSpec",
+    "StepOptions",
+    "StepSpec",
+    "managed_names",
+    "node_groups",
+]

@@ -1,0 +1,186 @@
+"""Where nodes come from: the three source modes as one discriminated union, and what each source may say.
+
+Frozen pydantic values. The options of a deployer or attach provider are a model of that plugin; the registry narrows
+``DeployerOptions`` and ``AttachOptions`` to the union of what is installed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.identity import host_port
+from nodeyard.domain.quantity import NAME_PATTERN, NodeName
+from nodeyard.domain.secrets import Secret
+
+NAME = re.compile(NAME_PATTERN)
+Scalar = bool | int | float | str
+Config = dict[str, Scalar]
+
+
+class Spec(BaseModel):
+    """The base of everything that a scenario file may contain: frozen, strict about keys."""
+
+    # Inputs stay out of error texts, because an input may hold a secret.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+
+class BasicAuth(Spec):
+    """HTTP Basic."""
+
+    username: Secret
+    password: Secret
+
+
+class HeaderAuth(Spec):
+    """One header that every request carries."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    value: Secret
+
+
+class Auth(Spec):
+    """How the tester proves who it is to a node: exactly one way."""
+
+    basic: BasicAuth | None = None
+    bearer: Secret | None = None
+    header: HeaderAuth | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Auth:
+        if sum(way is not None for way in (self.basic, self.bearer, self.header)) != 1:
+            raise ValueError("name exactly one of basic, bearer, header")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The class of authentication, as network facts name it."""
+        return "basic" if self.basic else "bearer" if self.bearer else "header"
+
+
+class Tls(Spec):
+    """TLS towards a node: ``ca`` verifies it, ``cert`` and ``key`` are ours (mutual TLS). Paths of PEM files."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together")
+        return self
+
+
+AllowedCapability = Annotated[Capability, Field(description="granted on nodes of this source")]
+
+
+def _check_url(url: str) -> str:
+    host_port(url)
+    return url
+
+
+Url = Annotated[str, Field(min_length=1), AfterValidator(_check_url)]
+
+
+class ExternalNode(Spec):
+    """One node that exists already and whose endpoints are given."""
+
+    name: NodeName
+    kind: str | None = None
+    endpoints: Annotated[dict[str, Url], Field(min_length=1)]
+    auth: Auth | None = None
+    tls: Tls | None = None
+    role: str | None = None
+    allow: tuple[AllowedCapability, ...] = ()
+
+
+class Resources(Spec):
+    """Limits of one node; a backend that cannot hold one refuses it."""
+
+    cpu: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[str, Field(pattern=r"^\d+(Ki|Mi|Gi|k|M|G)?$")] | None = None
+
+
+class NodeGroup(Spec):
+    """A number of alike managed nodes. ``name`` is a template over ``{index}``, which counts from 0."""
+
+    count: Annotated[int, Field(ge=1, le=10_000)] = 1
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9{}-]*[a-z0-9}])?$")] = "n{index}"
+    kind: str | None = None
+    role: str | None = None
+    binary: str | None = None
+    image: str | None = None
+    config: Config = Field(default_factory=dict)
+    patches: dict[NodeName, Config] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict, description="values; env:NAME and file:PATH stay secret")
+    resources: Resources | None = None
+    on_demand: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.name.replace("{index}", str(index)) for index in range(self.count))
+
+    @model_validator(mode="after")
+    def _named(self) -> NodeGroup:
+        if self.count > 1 and "{index}" not in self.name:
+            raise ValueError("name needs {index} when count is above 1")
+        if not NAME.fullmatch(self.names[-1]):
+            raise ValueError(
+                f"name makes '{self.names[-1]}', which is no node name: at most 63 of a-z, 0-9 and '-', and no braces "
+                "but {index}"
+            )
+        return self
+
+
+class DeployerOptions(Spec):
+    """What every deployer's options have; each deployer brings a subclass with its own ``type``."""
+
+    type: str
+
+
+class AttachOptions(Spec):
+    """What every attach provider's options have. ``expect`` is the declared number of nodes."""
+
+    type: str
+    expect: Annotated[int, Field(ge=1)] | None = None
+    allow: tuple[AllowedCapability, ...] = ()
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+class Managed(Spec):
+    """Nodes that Nodeyard starts, and external ones beside them."""
+
+    mode: Literal["managed"]
+    deployer: SerializeAsAny[DeployerOptions]
+    nodes: Annotated[
+        tuple[NodeGroup, ...],
+        BeforeValidator(_as_list, json_schema_input_type=NodeGroup | list[NodeGroup]),
+        Field(min_length=1),
+    ]
+    external: tuple[ExternalNode, ...] = ()
+
+
+class Attached(Spec):
+    """Nodes that a provider finds, and external ones beside them."""
+
+    mode: Literal["attached"]
+    attach: SerializeAsAny[AttachOptions]
+    external: tuple[ExternalNode, ...] = ()
+
+
+class ExternalOnly(Spec):
+    """Nodes that exist already and are listed."""
+
+    mode: Literal["external-only"]
+    external: Annotated[tuple[ExternalNode, ...], Field(min_length=1)]
+
+
+Source = Annotated[Managed | Attached | ExternalOnly, Field(discriminator="mode")]

@@ -1,0 +1,105 @@
+"""``report.html``: one offline file, made from the journal alone.
+
+Must not live here: what the journal means (``story``) and where bars stand (``timeline``). ``jinja2`` is imported when
+a report is made. The page has no script and loads nothing; every value is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from nodeyard.observability.drawing import clean
+from nodeyard.observability.journal import JournalRecord
+from nodeyard.observability.story import NodeStory, Story, tell
+from nodeyard.observability.summary import why_command
+from nodeyard.observability.timeline import timeline
+from nodeyard.observability.wording import seconds
+
+MOST_MOMENTS = 5_000
+"""Lines of the full event list; the journal has all of them."""
+STATE_ORDER = ("planned", "found", "started", "ready", "paused", "stopped", "exited")
+WORST_FIRST = ("fail", "unknown", "vacuous", "pass")
+MEANING = {
+    "pass": "Every check passed.",
+    "fail": "At least one check failed.",
+    "unknown": "The run could not decide.",
+    "vacuous": "The run showed nothing.",
+}
+
+
+def report_from_journal(records: Sequence[JournalRecord]) -> str:
+    """The report of a run. Any journal gives one, also that of a run that was killed."""
+    from jinja2 import Environment, StrictUndefined
+
+    source = files("nodeyard.observability").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_cleaned
+    )
+    environment.filters["seconds"] = seconds
+    story = tell(records)
+    return environment.from_string(source).render(
+        story=story,
+        verdict=verdict_of(story),
+        meaning=meaning_of(story),
+        timeline=timeline(story),
+        legend=_legend(story),
+        checks=sorted(story.checks, key=lambda item: _severity(item[1].verdict)),
+        nodes=list(story.nodes.values()),
+        capabilities=capability_chips,
+        common=_common(story),
+        why=story.started.why or why_command(story.started.run) if story.started else "",
+        moments=story.moments[:MOST_MOMENTS],
+        left_out=max(0, len(story.moments) - MOST_MOMENTS),
+    )
+
+
+def _cleaned(value: Any) -> Any:
+    """Texts without control characters, which HTML cannot hold; markup of our own stays what it is."""
+    return clean(value) if type(value) is str else value
+
+
+def _severity(verdict: str) -> int:
+    return WORST_FIRST.index(verdict) if verdict in WORST_FIRST else 0
+
+
+def verdict_of(story: Story) -> str:
+    """The verdict; ``up`` for a network that was left running, ``unknown`` for a journal without an end."""
+    if story.ended is not None:
+        return story.ended.verdict
+    return "up" if story.detached is not None else "unknown"
+
+
+def meaning_of(story: Story) -> str:
+    """The verdict in one sentence."""
+    if story.ended is not None:
+        if story.errors and story.ended.verdict == "unknown":
+            return "The run was ended before it could decide."
+        return MEANING.get(story.ended.verdict, "")
+    if story.detached is not None:
+        return "The network was left running under its reaper's care."
+    return "The journal stops before the run's end: the run goes on, or its runner was killed."
+
+
+def capability_chips(node: NodeStory) -> list[tuple[str, bool]]:
+    """What is supported on a node, each with whether it is permitted."""
+    permitted = set(node.facts.get("capabilities", ()))
+    return [(str(name), name in permitted) for name in node.facts.get("supported", ())]
+
+
+def _legend(story: Story) -> list[str]:
+    """The states that some node was in."""
+    seen = {span.label for node in story.nodes.values() for span in node.states}
+    return [state for state in STATE_ORDER if state in seen]
+
+
+def _common(story: Story) -> dict[str, str]:
+    """What is the same for all nodes of the inventory, said once."""
+    rows = [node.facts for node in story.nodes.values() if node.facts]
+    found = {
+        "kind": {str(facts.get("kind", "")) for facts in rows},
+        "network": {str(facts.get("network", {}).get("id") or "") for facts in rows},
+        "version": {str(facts.get("network", {}).get("api") or "") for facts in rows},
+    }
+    return {name: next(iter(values)) for name, values in found.items() if len(values) == 1 and values != {""}}

@@ -1,0 +1,155 @@
+"""Where each bar of the report's timeline stands. Pure geometry, in the units of the drawing (pixels at full width)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodeyard.observability.story import Span, Story
+from nodeyard.observability.wording import seconds
+
+WIDTH = 1060.0
+LEFT = 132.0
+RIGHT = 10.0
+LANE = 22.0
+NODE_LANE = 18.0
+MOST_NODES = 200
+"""Nodes on one timeline; all of them are in the inventory below it."""
+CHARACTER = 6.3
+"""About the width of a character of the labels."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One rectangle; ``label`` is empty where it would not fit, ``title`` shows on hover."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    style: str
+    label: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A row with a name at its left."""
+
+    y: float
+    height: float
+    label: str
+    title: str
+    heading: bool = False
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A line of the time axis."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A check at the moment of its evaluation."""
+
+    x: float
+    y: float
+    style: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Everything on one time axis."""
+
+    width: float
+    height: float
+    top: float
+    lanes: tuple[Lane, ...]
+    bars: tuple[Bar, ...]
+    dots: tuple[Dot, ...]
+    ticks: tuple[Tick, ...]
+    left_out: int
+
+
+class _Sheet:
+    """Collects lanes and bars from the top down."""
+
+    def __init__(self, length: float) -> None:
+        self.scale = (WIDTH - LEFT - RIGHT) / length
+        self.y = 24.0
+        self.lanes: list[Lane] = []
+        self.bars: list[Bar] = []
+        self.dots: list[Dot] = []
+
+    def x(self, at: float) -> float:
+        return LEFT + at * self.scale
+
+    def lane(self, label: str, title: str, height: float, *, heading: bool = False) -> float:
+        self.lanes.append(Lane(self.y, height, _fitting(label, LEFT - 10), title, heading))
+        self.y += height
+        return self.y - height
+
+    def spans(self, spans: Sequence[Span], y: float, height: float, *, labelled: bool) -> None:
+        for span in spans:
+            end = span.end if span.end is not None else span.start
+            width = max(1.5, (end - span.start) * self.scale)
+            x = min(self.x(span.start), WIDTH - RIGHT - width)
+            label = _fitting(span.label, width - 8) if labelled else ""
+            title = f"{span.detail or span.label} ({seconds(span.start)} to {seconds(end)})"
+            self.bars.append(Bar(x, y + 2, width, height - 4, span.style, label, title))
+
+
+def _fitting(label: str, width: float) -> str:
+    """As much of a label as fits; nothing where too little would be left to read."""
+    room = int(width / CHARACTER)
+    if len(label) <= room:
+        return label
+    return f"{label[: room - 1]}…" if room >= 4 else ""
+
+
+def timeline(story: Story) -> Timeline:
+    """The timeline of a run."""
+    length = max(story.length, 0.001)
+    sheet = _Sheet(length)
+    if story.phases:
+        sheet.spans(story.phases, sheet.lane("phases", "what the run was doing", LANE), LANE, labelled=True)
+    for number, row in enumerate(_rows(story.steps)):
+        sheet.spans(row, sheet.lane("" if number else "steps", "the scenario's steps", LANE), LANE, labelled=True)
+    for number, row in enumerate(_rows(story.faults)):
+        sheet.spans(row, sheet.lane("" if number else "faults", "faults in effect", LANE), LANE, labelled=True)
+    if story.checks:
+        y = sheet.lane("checks", "when each check was decided", LANE) + LANE / 2
+        for at, check in story.checks:
+            style = {"pass": "good", "fail": "bad"}.get(check.verdict, "warn")
+            sheet.dots.append(Dot(sheet.x(at), y, style, f"{check.check}: {check.verdict}: {check.reason}"))
+    sheet.y += 6
+    shown = [node for node in story.nodes.values() if node.states]
+    for node in shown[:MOST_NODES]:
+        sheet.spans(node.states, sheet.lane(node.id, node.id, NODE_LANE), NODE_LANE, labelled=False)
+    ticks = tuple(Tick(sheet.x(at), seconds(at)) for at in _ticks(length))
+    left_out = max(0, len(shown) - MOST_NODES)
+    return Timeline(WIDTH, sheet.y + 6, 20, tuple(sheet.lanes), tuple(sheet.bars), tuple(sheet.dots), ticks, left_out)
+
+
+def _rows(spans: Sequence[Span]) -> list[list[Span]]:
+    """Spans that overlap stand in different rows."""
+    rows: list[list[Span]] = []
+    for span in sorted(spans, key=lambda s: s.start):
+        free = next((row for row in rows if (row[-1].end or row[-1].start) <= span.start), None)
+        if free is None:
+            rows.append([span])
+        else:
+            free.append(span)
+    return rows
+
+
+def _ticks(length: float) -> list[float]:
+    """At most ten round times."""
+    steps = [unit * factor for unit in (0.001, 0.01, 0.1, 1) for factor in (1, 2, 5)]
+    steps += [10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600]
+    step = next((s for s in steps if length / s <= 10), length / 10)
+    return [step * number for number in range(int(length / step) + 1)]

@@ -1,0 +1,132 @@
+"""Node kinds: what Nodeyard knows of one node software."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol, runtime_checkable
+
+from nodeyard._aio.clock import Clock
+from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NetworkMaterial, NodePlan, Place, PortSpec, Seed
+from nodeyard.domain.node_client import NodeClient
+from nodeyard.domain.policy import NetworkPins
+from nodeyard.domain.run_identity import RunMark
+from nodeyard.domain.sources import Scalar
+from nodeyard.ports.ledger import Ledger, Remover
+from nodeyard.ports.transport import Transport
+
+EndpointOf = Callable[[str], Endpoint]
+"""Gives the endpoint of a port by name, at this moment."""
+
+
+class Matters(StrEnum):
+    """What a difference between two nodes in one network fact means."""
+
+    FATAL = "fatal"
+    WARNING = "warning"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True)
+class ProgramSpec:
+    """Where a kind's program may come from, in this order: a path in the spec, ``variable`` in the environment, the
+    file ``package_file`` of the installed Python package ``package``, then ``program`` on the PATH.
+
+    ``version_args`` print a version that ``version_pattern`` (one group) finds; older than ``minimum`` is refused.
+    """
+
+    program: str
+    variable: str
+    package: str | None = None
+    package_file: str | None = None
+    install_hint: str = ""
+    version_args: tuple[str, ...] = ()
+    version_pattern: str = r"(\d+\.\d+\.\d+)"
+    minimum: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class JoinTicket:
+    """What a node must be told to start as a member of a network that runs already."""
+
+    facts: Mapping[str, str]
+    through: str
+    member: str
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """All that rendering one node may depend on. ``peers`` are all managed nodes of the kind, this one included,
+    that belong to the network from its start; on-demand nodes are members from the start too.
+    """
+
+    node: NodePlan
+    place: Place
+    peers: Sequence[tuple[NodePlan, Place]]
+    seeds: Sequence[Seed]
+    material: NetworkMaterial
+    ticket: JoinTicket | None = None
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """A managed node that is to join a borrowed network through nodes that allow it."""
+
+    node: NodePlan
+    place: Place
+    through: Sequence[JoinPoint]
+    transport: Transport
+    ledger: Ledger
+    clock: Clock
+    deadline: float
+
+
+@dataclass(frozen=True)
+class JoinPoint:
+    """A borrowed node that grants ``join``."""
+
+    node: str
+    endpoint: EndpointOf = field(repr=False)
+
+
+class NodeKind(Protocol):
+    """Knowledge of one node software. Holds no state of a run; all methods but the client's are pure."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    ports: ClassVar[tuple[PortSpec, ...]]
+    api_port: ClassVar[str]
+    program: ClassVar[ProgramSpec | None]
+    roles: ClassVar[tuple[str, ...]]
+    protocols: ClassVar[tuple[type, ...]]
+    matters: ClassVar[Mapping[str, Matters]]
+
+    def config_problems(self, config: Mapping[str, Scalar]) -> Sequence[tuple[str, str]]:
+        """Each wrong key of a node's config with what is wrong about it."""
+
+    def material(self, nodes: Sequence[NodePlan], *, mark: RunMark, seed: int, pins: NetworkPins) -> NetworkMaterial:
+        """The network material of a new network."""
+
+    def render(self, request: RenderRequest) -> LaunchPlan:
+        """How to launch one node."""
+
+    def client(self, endpoint: EndpointOf, transport: Transport) -> NodeClient:
+        """A client of one node; it may implement any of the client protocols listed in ``protocols``."""
+
+
+@runtime_checkable
+class CanJoin(Protocol):
+    """A kind whose members enter a running network by a change on the borrowed side (capability ``join``)."""
+
+    def join_problem(self, *, borrowed: int, joining: int) -> str:
+        """Why this many nodes must not join this many borrowed ones, or an empty text. Pure."""
+
+    async def join(self, request: JoinRequest) -> JoinTicket:
+        """Register the node with the borrowed network; the inverse is in the ledger before. Then it may start."""
+
+    async def admit(self, request: JoinRequest, ticket: JoinTicket) -> None:
+        """After its start: wait until the node may become a full member, and make it one."""
+
+    def remover(self, transport: Transport) -> Remover:
+        """Carries out the inverses that ``join`` recorded."""

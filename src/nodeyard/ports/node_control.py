@@ -1,0 +1,135 @@
+"""Control over one node: a small required port, and one optional protocol per thing a backend can do more.
+
+A backend supports a capability exactly if its control implements the protocol and does not list it as missing.
+All coroutines raise ``OperationFailed`` with evidence when the act was tried and did not succeed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.launch_plan import LaunchPlan
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What the backend knows of a node: ``running``, ``stopped`` (by us), ``exited``, ``paused`` or ``unknown``.
+
+    ``status`` tells how it ended (``exit status 2``, ``killed by SIGKILL``); ``locator`` where it runs now.
+    """
+
+    state: str
+    locator: str = ""
+    status: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return self.state in {"running", "paused"}
+
+
+class NodeControl(Protocol):
+    """The least that every backend offers for a node."""
+
+    async def state(self) -> NodeState:
+        """Ask the backend now. Never raises for a node that is gone: that is a state."""
+
+    def missing(self) -> Mapping[Capability, str]:
+        """Capabilities whose protocol is implemented and that this very node cannot do, with the reason."""
+
+
+@runtime_checkable
+class CanStart(Protocol):
+    async def start(self) -> None:
+        """Start a stopped or on-demand node with its present launch plan. No effect on a running one."""
+
+
+@runtime_checkable
+class CanStop(Protocol):
+    async def stop(self) -> None:
+        """Ask it to end, then force it after its plan's grace. Returns when it has ended. Idempotent."""
+
+
+@runtime_checkable
+class CanRestart(Protocol):
+    async def restart(self) -> None:
+        """End it gracefully and start it again; returns when it was started."""
+
+
+@runtime_checkable
+class CanKill(Protocol):
+    async def kill(self) -> None:
+        """End it at once, without a chance to say goodbye. Returns when it has ended. Idempotent."""
+
+
+@runtime_checkable
+class CanPause(Protocol):
+    async def pause(self) -> None:
+        """Freeze it; the inverse is in the ledger before. Returns when it is frozen. Idempotent."""
+
+    async def resume(self) -> None:
+        """Let it go on. Returns when it runs. Idempotent."""
+
+
+@runtime_checkable
+class CanApply(Protocol):
+    async def apply(self, launch: LaunchPlan) -> None:
+        """Take over a new launch plan and restart into it."""
+
+
+@runtime_checkable
+class HasLogs(Protocol):
+    async def logs(self, *, tail: int | None = None) -> Sequence[str]:
+        """The last ``tail`` lines of all its output, or everything, oldest first; also after it ended."""
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """The outcome of a command beside a node."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@runtime_checkable
+class CanExec(Protocol):
+    async def exec(self, argv: Sequence[str], *, timeout: float) -> ExecResult:
+        """Run a command where the node runs, with its environment and data folder."""
+
+
+@runtime_checkable
+class ReportsExit(Protocol):
+    async def exited(self) -> NodeState:
+        """Return when the present process of the node has ended, at once if it has already. An event, not a poll."""
+
+
+PROTOCOL_OF: Mapping[Capability, type] = {
+    Capability.START: CanStart,
+    Capability.STOP: CanStop,
+    Capability.RESTART: CanRestart,
+    Capability.KILL: CanKill,
+    Capability.PAUSE: CanPause,
+    Capability.PATCH: CanApply,
+    Capability.LOGS: HasLogs,
+    Capability.EXEC: CanExec,
+}
+"""The protocol that makes a control able to do each thing. ``network`` and ``join`` are not a control's."""
+
+
+def supported_by(control: NodeControl) -> frozenset[Capability]:
+    """What a control can do on its node."""
+    missing = control.missing()
+    return frozenset(c for c, protocol in PROTOCOL_OF.items() if isinstance(control, protocol) and c not in missing)
+
+
+class NoControl:
+    """Control over a node of which only endpoints are known: none."""
+
+    async def state(self) -> NodeState:
+        return NodeState("unknown")
+
+    def missing(self) -> Mapping[Capability, str]:
+        return {}

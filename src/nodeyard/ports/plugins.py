@@ -1,0 +1,79 @@
+"""What a plugin package registers through an entry point, and what it is given.
+
+Groups: ``nodeyard.kinds`` (a ``NodeKind``), ``nodeyard.deployers`` (a ``DeployerPlugin``), ``nodeyard.attach`` (an
+``AttachPlugin``), ``nodeyard.operations`` and ``nodeyard.expectations`` (classes of ``runtime.steps``). The name of the
+entry point is the word in a scenario; it refers to the class, which is made without arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from nodeyard._aio.clock import Clock
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.run_identity import RunMark
+from nodeyard.domain.secrets import SecretSource
+from nodeyard.domain.sources import AttachOptions, DeployerOptions
+from nodeyard.ports.attach import AttachProvider
+from nodeyard.ports.deployer import Deployer
+from nodeyard.ports.kind import NodeKind
+from nodeyard.ports.ledger import Ledger, Remover
+from nodeyard.ports.observer import Emit
+from nodeyard.ports.transport import Transport
+
+
+@dataclass(frozen=True)
+class PluginContext:
+    """What a plugin may use during one run.
+
+    ``folder`` is the run's folder; ``base`` the folder of the scenario file, which relative paths start from;
+    ``cache`` a folder of the user that outlives runs; ``environment`` the settings that adapters may read.
+    ``kind`` is the scenario's default kind, ``kinds`` all installed ones by name: a provider that is told an address
+    and no port name asks them for the API port.
+    """
+
+    mark: RunMark
+    folder: Path
+    base: Path
+    cache: Path
+    ledger: Ledger
+    clock: Clock
+    emit: Emit
+    transport: Transport
+    secrets: SecretSource
+    environment: Mapping[str, str]
+    kind: str = ""
+    kinds: Mapping[str, NodeKind] = field(default_factory=dict)
+
+
+class DeployerPlugin(Protocol):
+    """A deployer that scenarios can name."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[type[DeployerOptions]]
+    capabilities: ClassVar[frozenset[Capability]]
+
+    def create(self, options: DeployerOptions, context: PluginContext) -> Deployer:
+        """A deployer for one run. Does nothing yet."""
+
+    def remover(self) -> Remover:
+        """Carries out the ledger entries of this deployer, also without a run (in the reaper and in ``gc``)."""
+
+
+class AttachPlugin(Protocol):
+    """An attach provider that scenarios can name."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[type[AttachOptions]]
+    capabilities: ClassVar[frozenset[Capability]]
+
+    def create(self, options: AttachOptions, context: PluginContext) -> AttachProvider:
+        """A provider for one run. Does nothing yet."""
+
+    def remover(self) -> Remover:
+        """Carries out the inverses that controls of this provider recorded."""

@@ -1,0 +1,55 @@
+"""How kinds talk to nodes: requests over the run's one HTTP session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nodeyard.domain.launch_plan import Endpoint
+from nodeyard.errors import provider as errors
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete HTTP answer. ``url`` names who gave it, without credentials."""
+
+    status: int
+    text: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ``NodeAnswerInvalid`` that quotes the start of what came instead."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            start = " ".join(self.text.split())[:120]
+            raise errors.NodeAnswerInvalid(
+                f"{self.url} answered something that is not JSON",
+                evidence=[f"HTTP {self.status}: {start or '(an empty body)'}"],
+                hint="is this the node's API port, and is the kind right?",
+            ) from None
+
+
+class Transport(Protocol):
+    """HTTP to nodes, with the endpoint's own authentication and TLS."""
+
+    async def request(
+        self,
+        endpoint: Endpoint,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        timeout: float,
+    ) -> Reply:
+        """One request, one complete answer, whatever its status but 401 and 403.
+
+        Never retries. Raises ``NodeUnreachable`` (nothing was sent), ``NodeTimeout`` (it may have happened),
+        ``TlsFailed``, ``AuthenticationFailed`` (401, 403).
+        """
+
+    async def port_open(self, endpoint: Endpoint, *, timeout: float) -> bool:
+        """Whether something accepts a TCP connection there."""

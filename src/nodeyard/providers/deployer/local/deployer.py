@@ -1,0 +1,147 @@
+"""Makes, starts and removes the nodes of one run as processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nodeyard._aio.tasks import side_by_side
+from nodeyard.domain import events
+from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
+from nodeyard.errors.base import NodeyardError
+from nodeyard.errors.provider import NodeUnreachable, ProvisioningFailed
+from nodeyard.ports.deployer import DeploymentPlan
+from nodeyard.ports.kind import ProgramSpec
+from nodeyard.ports.ledger import RemovalContext, removal_order
+from nodeyard.ports.node_control import NodeControl
+from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers.deployer.local import folders
+from nodeyard.providers.deployer.local.control import FORCED, LocalControl, Run
+from nodeyard.providers.deployer.local.options import LocalOptions
+from nodeyard.providers.deployer.local.remover import LocalRemover
+from nodeyard.providers.deployer.local.reserve import Reservation
+from nodeyard.providers.deployer.local.resolve import resolve
+from nodeyard.providers.deployer.local.resources import BY, FOLDERS, LocalPlace, process_of
+
+REMOVING = 30.0
+"""Seconds for removing everything; 200 processes and their folders need less than one."""
+
+
+class LocalDeployer:
+    """The local deployer of one run; see ``ports.deployer.Deployer``."""
+
+    def __init__(self, options: LocalOptions, context: PluginContext) -> None:
+        self._options = options
+        self._context = context
+        self._run = Run(options, context)
+        self._nodes: dict[str, NodePlan] = {}
+        self._controls: dict[str, LocalControl] = {}
+
+    @property
+    def source(self) -> str:
+        return "local"
+
+    async def resolve(self, nodes: Sequence[NodePlan], programs: Mapping[str, ProgramSpec]) -> Sequence[str]:
+        found = await resolve(nodes, programs, self._options, self._context)
+        self._run.programs.update(found.programs)
+        return found.problems
+
+    def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
+        fixed = self._options.ports
+        places = {
+            node.name: LocalPlace(
+                self._folder(node.name), {p.name: fixed.get(node.name, {}).get(p.name) for p in node.ports}
+            )
+            for node in nodes
+        }
+        programs = {node.name: self._run.programs.get(node.name, AT_RUN) for node in nodes}
+        resources: list[str] = []
+        for node in nodes:
+            place = places[node.name]
+            resources.append(f"folder {place.folder}")
+            resources += [f"port {node.name}.{name} {number or AT_RUN}" for name, number in place.ports.items()]
+            resources.append(f"process {node.name} {programs[node.name]}")
+        notes = {node.name: "the image is not used by the local deployer" for node in nodes if node.image}
+        return DeploymentPlan(tuple(nodes), places, programs, tuple(resources), notes)
+
+    async def provision(self, plan: DeploymentPlan) -> Mapping[str, Place]:
+        mark, ledger = self._context.mark, self._context.ledger
+        paths = {node.name: self._folder(node.name) for node in plan.nodes}
+        await ledger.record(BY, FOLDERS, node=None, data={"paths": [str(path) for path in paths.values()]})
+        for name, path in paths.items():
+            folders.make(path, mark, node=name)
+        reserved = await Reservation(self._options, self._context).reserve(plan.nodes)
+        places: dict[str, Place] = {}
+        for node in plan.nodes:
+            place = LocalPlace(paths[node.name], {p.name: reserved[node.name, p.name] for p in node.ports})
+            self._nodes[node.name] = node
+            self._controls[node.name] = LocalControl(node, place, self._run)
+            places[node.name] = place
+        return places
+
+    async def start(self, launches: Sequence[LaunchPlan]) -> None:
+        for launch in launches:
+            self.prepare(launch)
+        outcomes = await side_by_side(lambda launch: self._controls[launch.node].launch_first(), launches)
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        for error in failed:
+            if not isinstance(error, ProvisioningFailed):
+                raise error
+        if failed:
+            raise failed[0]
+
+    def prepare(self, launch: LaunchPlan) -> None:
+        self._known(launch.node).launch = launch
+
+    def control(self, node: str) -> NodeControl:
+        return self._known(node)
+
+    def endpoint(self, node: str, port: str) -> Endpoint:
+        control = self._controls.get(node)
+        number = control.place.ports.get(port) if control else None
+        if control is None or number is None:
+            fact = f"has no port '{port}'" if control else "was not provisioned"
+            raise NodeUnreachable(fact, node=node, operation="endpoint", hint="see 'nodeyard plan' for nodes and ports")
+        schemes = {spec.name: spec.scheme for spec in self._nodes[node].ports}
+        return Endpoint(f"{'http' if schemes[port] is Scheme.HTTP else 'tcp'}://{control.place.listen(port)}")
+
+    def log_files(self, node: str) -> Sequence[Path]:
+        control = self._controls.get(node)
+        return [path for path in control.place.log_files if path.exists()] if control else []
+
+    async def destroy(self) -> Sequence[str]:
+        self._run.closed = True
+        controls = list(self._controls.values())
+        # All at once and by force: members that say goodbye one after the other hand leadership to dying peers.
+        for control in controls:
+            control.end_now()
+        await asyncio.gather(*(control.close(within=FORCED) for control in controls))
+        context = self._context
+        entries = removal_order([entry for entry in context.ledger.open_entries() if entry.by == BY])
+        removal = RemovalContext(context.mark, context.clock, context.secrets, context.clock.now() + REMOVING)
+        outcomes = await LocalRemover().remove(entries, removal)
+        problems: list[str] = []
+        for entry in entries:
+            outcome = outcomes[entry.id]
+            who = process_of(entry.data)
+            where = f"pid:{who.pid}" if who else entry.node or entry.by
+            if isinstance(outcome, NodeyardError):
+                problems.append(f"{entry.type} of {entry.node or where}: {outcome.message}")
+                context.emit(
+                    events.CleanupFailed(node=entry.node, resource=entry.type, locator=where, reason=outcome.message)
+                )
+            else:
+                context.ledger.settle(entry)
+                context.emit(
+                    events.ResourceRemoved(node=entry.node, resource=entry.type, locator=outcome.detail or where)
+                )
+        return problems
+
+    def _folder(self, name: str) -> Path:
+        return self._context.folder / "nodes" / name
+
+    def _known(self, node: str) -> LocalControl:
+        if node not in self._controls:
+            raise ProvisioningFailed("was not provisioned", node=node, operation="control", hint="provision it first")
+        return self._controls[node]

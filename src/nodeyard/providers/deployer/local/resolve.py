@@ -1,0 +1,107 @@
+"""Everything that can be known to fail before a local node exists, as texts; and the programs that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeyard._aio.tasks import side_by_side
+from nodeyard.domain.launch_plan import NodePlan
+from nodeyard.domain.secrets import Secret
+from nodeyard.errors.validation import SpecInvalid
+from nodeyard.ports.kind import ProgramSpec
+from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers.deployer.local.environment import inherited
+from nodeyard.providers.deployer.local.options import LocalOptions
+from nodeyard.providers.deployer.local.programs import Found, locate
+from nodeyard.providers.deployer.local.versions import Versions
+
+Wanted = tuple[str, str | None]
+"""A kind, and the explicit ``binary`` of a node: all nodes with the same run the same program."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """``programs`` by node; ``problems`` as lines."""
+
+    programs: Mapping[str, str]
+    problems: tuple[str, ...]
+
+
+async def resolve(
+    nodes: Sequence[NodePlan], specs: Mapping[str, ProgramSpec], options: LocalOptions, context: PluginContext
+) -> Resolved:
+    """Look at programs, versions, secrets, limits and fixed ports. Creates nothing but remembered versions."""
+    wanted = {(node.kind, node.binary) for node in nodes}
+    environment = context.environment
+    found = {
+        (kind, binary): locate(binary, specs.get(kind), base=context.base, environment=environment)
+        for kind, binary in sorted(wanted, key=str)
+    }
+    problems = [_naming(nodes, want, hit.text) for want, hit in found.items() if hit.path is None]
+    problems += await _versions(nodes, found, specs, Versions(context.cache, inherited(environment)))
+    problems += _limits(nodes) + _fixed_ports(nodes, options) + _secrets(nodes, context)
+    paths = {want: str(hit.path) for want, hit in found.items() if hit.path is not None}
+    programs = {node.name: path for node in nodes if (path := paths.get((node.kind, node.binary)))}
+    return Resolved(programs, tuple(dict.fromkeys(problems)))
+
+
+def _naming(nodes: Sequence[NodePlan], want: Wanted, text: str) -> str:
+    """A problem with the nodes that it concerns: the first few by name."""
+    names = [node.name for node in nodes if (node.kind, node.binary) == want]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} ({want[0]}): {text}"
+
+
+async def _versions(
+    nodes: Sequence[NodePlan], found: Mapping[Wanted, Found], specs: Mapping[str, ProgramSpec], versions: Versions
+) -> list[str]:
+    asked: dict[tuple[Path, str], Wanted] = {}
+    for want, hit in found.items():
+        if hit.path is not None and want[0] in specs:
+            asked.setdefault((hit.path, want[0]), want)
+    answers = await side_by_side(lambda key: versions.problem(key[0], specs[key[1]]), list(asked), at_once=8)
+    problems: list[str] = []
+    for want, answer in zip(asked.values(), answers, strict=True):
+        if isinstance(answer, Exception):
+            raise answer
+        if answer:
+            problems.append(_naming(nodes, want, answer))
+    return problems
+
+
+def _limits(nodes: Sequence[NodePlan]) -> list[str]:
+    return [
+        f"{node.name}: the local deployer does not hold 'resources' (remove them, or use the compose deployer)"
+        for node in nodes
+        if node.resources is not None
+    ]
+
+
+def _fixed_ports(nodes: Sequence[NodePlan], options: LocalOptions) -> list[str]:
+    known = {node.name: {port.name for port in node.ports} for node in nodes}
+    problems: list[str] = []
+    for node, ports in options.ports.items():
+        if node not in known:
+            problems.append(f"deployer.ports.{node}: there is no node '{node}' (nodes: {', '.join(sorted(known)[:8])})")
+            continue
+        problems += [
+            f"deployer.ports.{node}.{port}: {node} has no port '{port}' (ports: {', '.join(sorted(known[node]))})"
+            for port in ports
+            if port not in known[node]
+        ]
+    return problems
+
+
+def _secrets(nodes: Sequence[NodePlan], context: PluginContext) -> list[str]:
+    """Secrets of the environment that have no value. The values are looked up again at start, and kept nowhere."""
+    problems: list[str] = []
+    references = {value: node.name for node in reversed(nodes) for value in node.env.values()}
+    for value, node in references.items():
+        if (secret := Secret(value)).is_reference:
+            try:
+                context.secrets.reveal(secret)
+            except SpecInvalid as error:
+                problems += [f"{node}: {problem}" for problem in error.problems]
+    return problems

@@ -1,0 +1,102 @@
+"""What the tests of observability share: a clock that stands still until it is moved, and inventories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capability, OnConflict
+from nodeyard.domain.identity import HostPort, NetworkFacts
+from nodeyard.domain.node_handle import Origin, OriginClass, Sighting
+from nodeyard.domain.node_inventory import NodeInventory, merge
+
+
+@dataclass
+class HandClock:
+    """A clock that a test moves by hand."""
+
+    seconds: float = 100.0
+    began: datetime = field(default=datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+    def now(self) -> float:
+        return self.seconds
+
+    def utc(self) -> datetime:
+        return self.began + timedelta(seconds=self.seconds - 100.0)
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def origin(cls: OriginClass = OriginClass.MANAGED, source: str = "local", locator: str = "pid 11") -> Origin:
+    granted = ALL_CAPABILITIES if cls is OriginClass.MANAGED else ALWAYS_GRANTED
+    supported = (
+        ALL_CAPABILITIES - {Capability.NETWORK, Capability.JOIN} if cls is OriginClass.MANAGED else ALWAYS_GRANTED
+    )
+    return Origin(cls, source, locator, supported, granted)
+
+
+def sighting(
+    name: str,
+    *,
+    port: int = 2379,
+    cls: OriginClass = OriginClass.MANAGED,
+    source: str = "local",
+    peer: str | None = None,
+    endpoints: Mapping[str, str] | None = None,
+) -> Sighting:
+    given = endpoints if endpoints is not None else {"client": f"http://127.0.0.1:{port}"}
+    return Sighting(
+        name,
+        "etcd",
+        origin(cls, source, f"pid {port}"),
+        HostPort("127.0.0.1", port),
+        peer,
+        tuple(given.items()),
+        NetworkFacts(id="cdf818194e3a8c32", api="3.5.1"),
+        role="follower",
+    )
+
+
+def three_nodes() -> NodeInventory:
+    return merge([sighting(f"n{i}", port=21000 + i, peer=f"8e9e05c52164694{i}") for i in range(3)])
+
+
+names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+texts = st.text(min_size=1, max_size=12)
+capability_sets = st.frozensets(st.sampled_from(list(Capability)))
+
+
+@st.composite
+def sightings(draw: st.DrawFn) -> Sighting:
+    cls = draw(st.sampled_from(list(OriginClass)))
+    ports: Sequence[str] = draw(st.lists(names, max_size=3, unique=True))
+    where = Origin(
+        cls,
+        draw(st.sampled_from(["local", "external", "static:nodes.yaml"])),
+        draw(texts),
+        draw(capability_sets),
+        draw(capability_sets),
+        draw(st.booleans()),
+        draw(st.booleans()),
+    )
+    return Sighting(
+        draw(names),
+        draw(st.sampled_from(["etcd", "cometbft"])),
+        where,
+        draw(st.none() | st.builds(HostPort, st.sampled_from(["127.0.0.1", "::2"]), st.integers(1, 9))),
+        draw(st.none() | st.sampled_from(["p1", "p2", "p3"])),
+        tuple((port, f"http://127.0.0.1:{draw(st.integers(1, 65535))}") for port in ports),
+        NetworkFacts(draw(st.none() | texts), draw(st.none() | texts), draw(st.none() | texts)),
+        draw(st.none() | st.sampled_from(["leader", "follower"])),
+        tuple(draw(st.lists(names, max_size=2))),
+        draw(st.integers(0, 3)),
+    )
+
+
+inventories = st.builds(
+    lambda seen, on: merge(seen, on_conflict=on), st.lists(sightings(), max_size=8), st.sampled_from(list(OnConflict))
+)

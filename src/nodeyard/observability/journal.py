@@ -25,7 +25,8 @@ LONGEST_TEXT = 16_384
 """Characters of one text in a record; a node that logs a megabyte in one line must not blow up the journal."""
 DAMAGED = "damaged-line"
 """The event of a record that stands for a line in the middle of a journal that cannot be read."""
-ENVELOPE = ("seq", "time", "elapsed", "event", "node")
+FOREVER = 1e12
+"""Seconds; a length of time beyond it was not written by a run."""
 
 
 class Journal:
@@ -176,17 +177,23 @@ def parse_journal(content: bytes) -> tuple[JournalRecord, ...]:
 
 def _record(line: bytes, number: int) -> JournalRecord:
     try:
-        raw = json.loads(line)
+        raw = json.loads(line, parse_constant=_refuse)
         seq, elapsed, event, node = raw.pop("seq"), raw.pop("elapsed"), raw.pop("event"), raw.pop("node", None)
         time = datetime.fromisoformat(raw.pop("time"))
         if not (isinstance(seq, int) and isinstance(elapsed, int | float) and isinstance(event, str)):
             raise TypeError("the envelope of a record has other types")
         if not (node is None or isinstance(node, str)):
             raise TypeError("a node is named by a text")
+        if not 0 <= elapsed < FOREVER:
+            raise ValueError("the time is not one of a run")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         text = line[:200].decode("utf-8", "replace")
         return JournalRecord(-1, None, 0.0, DAMAGED, None, {"line": number, "problem": str(error), "text": text})
     return JournalRecord(seq, time, float(elapsed), event, node, raw, _typed(event, node, raw))
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
 
 
 @cache
@@ -220,7 +227,7 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FOREVER
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if isinstance(hint, type) and get_origin(hint) is None:

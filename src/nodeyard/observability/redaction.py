@@ -24,7 +24,7 @@ MASK = "***"
 SHORT = 4
 """A secret of fewer characters is replaced only where it stands as a word of its own: ``a`` in ``a start`` would tell
 nothing and would make every text unreadable."""
-LINEventTLEAST = 8
+LINE_LEAST = 8
 """Lines of a secret of several lines (a key file) are replaced singly from this length on."""
 PAIRED = 16
 """So many secrets are also looked for as ``user:password`` in base64, as HTTP Basic sends them."""
@@ -91,7 +91,7 @@ def _forms(secret: str) -> set[str]:
     forms = {secret, secret.strip()}
     lines = secret.splitlines()
     if len(lines) > 1:
-        forms |= {line.strip() for line in lines if len(line.strip()) >= LINEventTLEAST}
+        forms |= {line.strip() for line in lines if len(line.strip()) >= LINE_LEAST}
     raw = secret.encode("utf-8", "backslashreplace")
     for escape in (json.dumps, partial(json.dumps, ensure_ascii=False), repr):
         once = escape(secret)[1:-1]

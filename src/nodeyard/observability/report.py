@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+from nodeyard.errors.base import ExitStatus
 from nodeyard.observability.drawing import clean
-from nodeyard.observability.journal import JournalRecord
+from nodeyard.observability.files import write_text
+from nodeyard.observability.journal import JournalRecord, read_journal
 from nodeyard.observability.story import NodeStory, Story, tell
 from nodeyard.observability.summary import why_command
 from nodeyard.observability.timeline import timeline
@@ -27,6 +30,19 @@ MEANING = {
     "unknown": "The run could not decide.",
     "vacuous": "The run showed nothing.",
 }
+ENDED = {
+    ExitStatus.INTERRUPTED: "A person or a signal ended the run before it could decide.",
+    ExitStatus.INFRASTRUCTURE: "The infrastructure ended the run before it could decide.",
+    ExitStatus.INTERNAL: "A defect of Nodeyard ended the run before it could decide.",
+}
+
+
+def write_report(journal_path: Path, target: Path) -> None:
+    """Write the report of a journal as one HTML file, in place of one that is there.
+
+    Raises ``RunFolderUnusable`` if the journal cannot be read or the report cannot be written.
+    """
+    write_text(target, report_from_journal(read_journal(journal_path)))
 
 
 def report_from_journal(records: Sequence[JournalRecord]) -> str:
@@ -48,6 +64,7 @@ def report_from_journal(records: Sequence[JournalRecord]) -> str:
         checks=sorted(story.checks, key=lambda item: _severity(item[1].verdict)),
         nodes=list(story.nodes.values()),
         capabilities=capability_chips,
+        partial=bool(story.nodes) and not any(node.facts.published for node in story.nodes.values()),
         common=_common(story),
         why=story.started.why or why_command(story.started.run) if story.started else "",
         moments=story.moments[:MOST_MOMENTS],
@@ -74,9 +91,11 @@ def verdict_of(story: Story) -> str:
 def meaning_of(story: Story) -> str:
     """The verdict in one sentence."""
     if story.ended is not None:
-        if story.errors and story.ended.verdict == "unknown":
-            return "The run was ended before it could decide."
-        return MEANING.get(story.ended.verdict, "")
+        verdict, passed = story.ended.verdict, sum(check.verdict == "pass" for _, check in story.checks)
+        if verdict == "unknown" and story.ended.exit_status in ENDED:
+            return ENDED[ExitStatus(story.ended.exit_status)]
+        counted = f" {passed} of {len(story.checks)} checks passed." if story.checks and verdict != "pass" else ""
+        return f"{MEANING.get(verdict, '')}{counted}".strip()
     if story.detached is not None:
         return "The network was left running under its reaper's care."
     return "The journal stops before the run's end: the run goes on, or its runner was killed."
@@ -84,8 +103,8 @@ def meaning_of(story: Story) -> str:
 
 def capability_chips(node: NodeStory) -> list[tuple[str, bool]]:
     """What is supported on a node, each with whether it is permitted."""
-    permitted = set(node.facts.get("capabilities", ()))
-    return [(str(name), name in permitted) for name in node.facts.get("supported", ())]
+    permitted = set(node.facts.capabilities)
+    return [(name, name in permitted) for name in node.facts.supported]
 
 
 def _legend(story: Story) -> list[str]:
@@ -96,10 +115,10 @@ def _legend(story: Story) -> list[str]:
 
 def _common(story: Story) -> dict[str, str]:
     """What is the same for all nodes of the inventory, said once."""
-    rows = [node.facts for node in story.nodes.values() if node.facts]
+    rows = [node.facts for node in story.nodes.values()]
     found = {
-        "kind": {str(facts.get("kind", "")) for facts in rows},
-        "network": {str(facts.get("network", {}).get("id") or "") for facts in rows},
-        "version": {str(facts.get("network", {}).get("api") or "") for facts in rows},
+        "kind": {facts.kind for facts in rows},
+        "network": {facts.network for facts in rows},
+        "version": {facts.version for facts in rows},
     }
     return {name: next(iter(values)) for name, values in found.items() if len(values) == 1 and values != {""}}

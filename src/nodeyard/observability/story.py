@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from nodeyard.domain import events as ev
 from nodeyard.domain.verdict import ErrorRecord
+from nodeyard.observability.facts import NodeFacts, gathered, published_facts
 from nodeyard.observability.journal import DAMAGED, JournalRecord
 from nodeyard.observability.wording import phase_text, sentence
 
@@ -29,6 +29,11 @@ STYLES: Mapping[type[ev.Event], str] = {
     ev.FaultProven: "fault",
     ev.FaultHealed: "fault",
 }
+WARNINGS: frozenset[type[ev.Event]] = frozenset(
+    {ev.DiscoveryPartial, ev.IdentityChanged, ev.GrantsRevoked, ev.ConflictOverridden, ev.OperationDenied,
+     ev.ReaperReplaced, ev.CleanupFailed}
+)  # fmt: skip
+"""Events that a reader of a report should know of, whatever the verdict."""
 
 
 @dataclass
@@ -44,13 +49,41 @@ class Span:
 
 @dataclass(frozen=True)
 class Moment:
-    """Something that happened at once."""
+    """Something that happened at once. ``event`` is missing where this version does not know it."""
 
     at: float
     name: str
     node: str | None
     text: str
     style: str = ""
+    event: ev.Event | None = None
+
+
+@dataclass
+class StepStory:
+    """One step; ``outcome`` is empty while it goes on, or where the journal stops before its end."""
+
+    number: int
+    label: str
+    at: float
+    outcome: str = ""
+    after: float | None = None
+    reason: str = ""
+
+    @property
+    def style(self) -> str:
+        return OUTCOMES.get(self.outcome, "warn") if self.outcome else "running"
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something that cleanup removed, or could not remove: then ``reason`` says why."""
+
+    at: float
+    resource: str
+    locator: str
+    node: str | None
+    reason: str = ""
 
 
 @dataclass
@@ -61,7 +94,7 @@ class NodeStory:
     states: list[Span] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     last_lines: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: NodeFacts = NodeFacts()
 
     @property
     def state(self) -> str:
@@ -92,12 +125,16 @@ class Story:
     mode: str = ""
     length: float = 0.0
     phases: list[Span] = field(default_factory=list)
-    steps: list[Span] = field(default_factory=list)
+    steps: list[StepStory] = field(default_factory=list)
     faults: list[Span] = field(default_factory=list)
     nodes: dict[str, NodeStory] = field(default_factory=dict)
     checks: list[tuple[float, ev.CheckEvaluated]] = field(default_factory=list)
     errors: list[ErrorRecord] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    warnings: list[Moment] = field(default_factory=list)
+    removed: list[Removal] = field(default_factory=list)
+    remaining: list[Removal] = field(default_factory=list)
+    cleanup: ev.CleanupStarted | None = None
     files: list[str] = field(default_factory=list)
     readiness: ev.ReadinessReached | None = None
     revision: int = 0
@@ -114,12 +151,15 @@ def tell(records: Sequence[JournalRecord]) -> Story:
         story.length = max(story.length, record.elapsed)
         event = record.typed
         text = sentence(event) if event is not None else _raw(record)
-        moment = Moment(record.elapsed, record.event, record.node, text, _style(event))
+        moment = Moment(record.elapsed, record.event, record.node, text, _style(event), event)
         story.moments.append(moment)
+        if type(event) in WARNINGS:
+            story.warnings.append(moment)
         if event is None:
             continue
         _run(story, event, record)
         _spans(story, event, record.elapsed)
+        _cleanup(story, event, record.elapsed)
         if event.node is not None:
             _node(story.nodes.setdefault(event.node, NodeStory(event.node)), event, moment)
     _close(story)
@@ -127,7 +167,8 @@ def tell(records: Sequence[JournalRecord]) -> Story:
 
 
 def _raw(record: JournalRecord) -> str:
-    return ", ".join(f"{name} {value}" for name, value in record.data.items())
+    data = ", ".join(f"{name} {value}" for name, value in record.data.items())
+    return f"{record.event}: {data}" if data else record.event
 
 
 def _style(event: ev.Event | None) -> str:
@@ -163,9 +204,9 @@ def _run(story: Story, event: ev.Event, record: JournalRecord) -> None:
         story.revision = event.revision
     elif isinstance(event, ev.InventoryPublished):
         story.revision = event.revision
-        for facts in event.nodes:
-            node = str(facts.get("id", ""))
-            story.nodes.setdefault(node, NodeStory(node)).facts = facts
+        for document in event.nodes:
+            node = str(document.get("id", ""))
+            story.nodes.setdefault(node, NodeStory(node)).facts = published_facts(document)
 
 
 def _spans(story: Story, event: ev.Event, at: float) -> None:
@@ -175,14 +216,9 @@ def _spans(story: Story, event: ev.Event, at: float) -> None:
         number = f"{event.number} " if event.number is not None else ""
         story.phases.append(Span(at, f"{number}{event.phase}", f"phase-{event.phase}", phase_text(event.phase)))
     elif isinstance(event, ev.StepStarted):
-        story.steps.append(Span(at, f"{event.index + 1} {event.label}", "running", sentence(event)))
+        story.steps.append(StepStory(event.index + 1, event.label, at))
     elif isinstance(event, ev.StepEnded):
-        label = f"{event.index + 1} {event.label}"
-        span = next((s for s in reversed(story.steps) if s.label == label and s.end is None), None)
-        if span is None:
-            span = Span(at, label, "")
-            story.steps.append(span)
-        span.end, span.style, span.detail = at, OUTCOMES.get(event.outcome, "warn"), sentence(event)
+        _step_ended(story, event, at)
     elif isinstance(event, ev.FaultInjected):
         story.faults.append(Span(at, _fault(event), "fault", sentence(event)))
     elif isinstance(event, ev.FaultProven | ev.FaultHealed):
@@ -190,6 +226,26 @@ def _spans(story: Story, event: ev.Event, at: float) -> None:
         if span is not None:
             span.detail += f"; {sentence(event)}"
             span.end = at if isinstance(event, ev.FaultHealed) else None
+
+
+def _step_ended(story: Story, event: ev.StepEnded, at: float) -> None:
+    step = next((s for s in reversed(story.steps) if s.number == event.index + 1 and not s.outcome), None)
+    if step is None:  # skipped: it never started
+        step = StepStory(event.index + 1, event.label, at)
+        story.steps.append(step)
+    step.outcome, step.after, step.reason = event.outcome, event.after, event.reason
+
+
+def _cleanup(story: Story, event: ev.Event, at: float) -> None:
+    """What was taken down. What a later attempt removed does not remain."""
+    if isinstance(event, ev.CleanupStarted):
+        story.cleanup = story.cleanup or event
+    elif isinstance(event, ev.ResourceRemoved):
+        gone = Removal(at, event.resource, event.locator, event.node)
+        story.removed.append(gone)
+        story.remaining = [r for r in story.remaining if (r.resource, r.node) != (gone.resource, gone.node)]
+    elif isinstance(event, ev.CleanupFailed):
+        story.remaining.append(Removal(at, event.resource, event.locator, event.node, event.reason))
 
 
 def _fault(event: ev.FaultInjected | ev.FaultProven | ev.FaultHealed) -> str:
@@ -204,6 +260,7 @@ def _end(spans: list[Span], at: float) -> None:
 def _node(node: NodeStory, event: ev.Event, moment: Moment) -> None:
     """What an event says of a node."""
     node.moments.append(moment)
+    node.facts = gathered(node.facts, event)
     at, text = moment.at, moment.text
     if isinstance(event, ev.NodeProvisioned):
         node.enter("planned", at, text)
@@ -224,7 +281,22 @@ def _node(node: NodeStory, event: ev.Event, moment: Moment) -> None:
 
 def _close(story: Story) -> None:
     """Whatever has no end of its own ended with the journal. Nodes that were only mentioned are no nodes."""
-    for span in (*story.phases, *story.steps, *story.faults, *(s for n in story.nodes.values() for s in n.states)):
+    spans = (*story.phases, *story.faults, *(s for n in story.nodes.values() for s in n.states))
+    for span in spans:
         span.end = max(span.start, span.end if span.end is not None else story.length)
-    known = {name for name, node in story.nodes.items() if node.facts or node.states}
+    _join_names(story)
+    known = {name for name, node in story.nodes.items() if node.facts != NodeFacts() or node.states}
     story.nodes = {name: node for name, node in story.nodes.items() if name in known}
+
+
+def _join_names(story: Story) -> None:
+    """What was told of a node under a name from before the merge belongs to the node of the inventory."""
+    for node in [n for n in story.nodes.values() if n.facts.published]:
+        for name in node.facts.names:
+            other = story.nodes.get(name)
+            if other is None or other is node or other.facts.published:
+                continue
+            del story.nodes[name]
+            node.moments = sorted((*node.moments, *other.moments), key=lambda moment: moment.at)
+            node.states = node.states or other.states
+            node.last_lines = node.last_lines or other.last_lines

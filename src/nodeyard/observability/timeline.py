@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodeyard.observability.story import Span, Story
+from nodeyard.domain import events as ev
+from nodeyard.observability.story import Moment, Span, StepStory, Story
 from nodeyard.observability.wording import seconds
 
 WIDTH = 1060.0
@@ -17,6 +18,15 @@ MOST_NODES = 200
 """Nodes on one timeline; all of them are in the inventory below it."""
 CHARACTER = 6.3
 """About the width of a character of the labels."""
+CHECK_DOT = 5.5
+NODE_DOT = 3.5
+MARKED: frozenset[type[ev.Event]] = frozenset(
+    {ev.NodeJoined, ev.OperationEnded, ev.OperationDenied, ev.NodeExited, ev.IdentityChanged, ev.GrantsRevoked,
+     ev.ErrorRecorded, ev.CheckEvaluated}
+)  # fmt: skip
+"""Events that get a dot on the lane of their node; the other ones change its colour or stand in its list."""
+DOT_STYLES = ("dim", "good", "", "warn", "bad")
+"""The later ones are drawn over the earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,11 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A check at the moment of its evaluation."""
+    """A check at the moment of its evaluation, or something that happened to a node."""
 
     x: float
     y: float
+    radius: float
     style: str
     title: str
 
@@ -102,6 +113,22 @@ class _Sheet:
             title = f"{span.detail or span.label} ({seconds(span.start)} to {seconds(end)})"
             self.bars.append(Bar(x, y + 2, width, height - 4, span.style, label, title))
 
+    def node_dots(self, moments: Sequence[Moment], y: float) -> None:
+        marked = [moment for moment in moments if type(moment.event) in MARKED]
+        for moment in sorted(marked, key=lambda m: _weight(m.style)):
+            title = f"{moment.text} ({seconds(moment.at)})"
+            self.dots.append(Dot(self.x(moment.at), y, NODE_DOT, moment.style or "dim", title))
+
+
+def _weight(style: str) -> int:
+    return DOT_STYLES.index(style) if style in DOT_STYLES else len(DOT_STYLES)
+
+
+def _step_span(step: StepStory, length: float) -> Span:
+    end = step.at + step.after if step.after is not None else length
+    detail = f"step {step.number} {step.label}: {step.outcome or 'not ended'}"
+    return Span(step.at, f"{step.number} {step.label}", step.style, detail, min(end, length))
+
 
 def _fitting(label: str, width: float) -> str:
     """As much of a label as fits; nothing where too little would be left to read."""
@@ -117,19 +144,22 @@ def timeline(story: Story) -> Timeline:
     sheet = _Sheet(length)
     if story.phases:
         sheet.spans(story.phases, sheet.lane("phases", "what the run was doing", LANE), LANE, labelled=True)
-    for number, row in enumerate(_rows(story.steps)):
+    for number, row in enumerate(_rows([_step_span(step, length) for step in story.steps])):
         sheet.spans(row, sheet.lane("" if number else "steps", "the scenario's steps", LANE), LANE, labelled=True)
     for number, row in enumerate(_rows(story.faults)):
         sheet.spans(row, sheet.lane("" if number else "faults", "faults in effect", LANE), LANE, labelled=True)
     if story.checks:
         y = sheet.lane("checks", "when each check was decided", LANE) + LANE / 2
-        for at, check in story.checks:
-            style = {"pass": "good", "fail": "bad"}.get(check.verdict, "warn")
-            sheet.dots.append(Dot(sheet.x(at), y, style, f"{check.check}: {check.verdict}: {check.reason}"))
+        styled = [({"pass": "good", "fail": "bad"}.get(c.verdict, "warn"), at, c) for at, c in story.checks]
+        for style, at, check in sorted(styled, key=lambda item: _weight(item[0])):
+            title = f"{check.check}: {check.verdict}: {check.reason}"
+            sheet.dots.append(Dot(sheet.x(at), y, CHECK_DOT, style, title))
     sheet.y += 6
     shown = [node for node in story.nodes.values() if node.states]
     for node in shown[:MOST_NODES]:
-        sheet.spans(node.states, sheet.lane(node.id, node.id, NODE_LANE), NODE_LANE, labelled=False)
+        y = sheet.lane(node.id, f"{node.id}: {node.state}", NODE_LANE)
+        sheet.spans(node.states, y, NODE_LANE, labelled=False)
+        sheet.node_dots(node.moments, y + NODE_LANE / 2)
     ticks = tuple(Tick(sheet.x(at), seconds(at)) for at in _ticks(length))
     left_out = max(0, len(shown) - MOST_NODES)
     return Timeline(WIDTH, sheet.y + 6, 20, tuple(sheet.lanes), tuple(sheet.bars), tuple(sheet.dots), ticks, left_out)

@@ -19,7 +19,7 @@ from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.attach import Discovered, Discovery
 from nodeyard.ports.node_control import NoControl
 from nodeyard.providers.attach.static import StaticOptions, StaticPlugin
-from nodeyard.providers.attach.static.document import parse
+from nodeyard.domain.document import parse
 from nodeyard.providers.attach.static.loading import load
 
 from .support import KvKind, context

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, model_validator
 
 from nodeyard.domain.policy import (
     BootstrapPolicy,
@@ -42,15 +42,21 @@ class CheckOptions(Spec):
 
 
 class StepSpec(Spec):
-    """One step: a mapping with one key, the step's word, and its options under it."""
+    """One step: a mapping with one key, the step's word, and its options under it.
+
+    A subclass has one field; its alias, or else its name, is the word.
+    """
+
+    model_config = ConfigDict(populate_by_name=False)
 
     @property
     def word(self) -> str:
-        return next(iter(type(self).model_fields))
+        name, field = next(iter(type(self).model_fields.items()))
+        return field.alias or name
 
     @property
     def options(self) -> StepOptions | CheckOptions:
-        found: StepOptions | CheckOptions = getattr(self, self.word)
+        found: StepOptions | CheckOptions = getattr(self, next(iter(type(self).model_fields)))
         return found
 
 

@@ -58,3 +58,11 @@ class SourceUnsupported(NodeyardError):
     layer = "validation"
     code = "source-unsupported"
     exit_status = ExitStatus.USAGE
+
+
+class PluginInvalid(NodeyardError):
+    """A package registered something that cannot be loaded, or a name that another package has already."""
+
+    layer = "validation"
+    code = "plugin-invalid"
+    exit_status = ExitStatus.USAGE

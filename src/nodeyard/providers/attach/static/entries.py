@@ -5,16 +5,15 @@ Lives here: shapes. Must not live here: reading files, names across entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from nodeyard.domain.document import Document, nearest
 from nodeyard.domain.quantity import NodeName
 from nodeyard.domain.sources import Auth, Spec, Tls, Url
 from nodeyard.errors.validation import Problem
-from nodeyard.providers.attach.static.document import Document
 
 M = TypeVar("M", bound=BaseModel)
 NAME_RULE = "a name is 1 to 63 of a-z, 0-9 and '-', and neither starts nor ends with '-'"
@@ -109,15 +108,6 @@ def _key_hint(word: str, model: type[BaseModel] | None) -> str:
     if word == "allow":
         return GRANTS_HINT
     return nearest(word, model.model_fields if model is not None else ())
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint at the right word: the one that is close, else all that there are."""
-    words = sorted(known)
-    close = get_close_matches(word, words, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known here: {', '.join(words)}" if words else ""
 
 
 def _model_at(model: type[BaseModel], loc: Sequence[str | int]) -> type[BaseModel] | None:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nodeyard.domain.document import Document, Path_, dotted, nearest
 from nodeyard.domain.identity import NetworkFacts, host_port
 from nodeyard.domain.sources import Auth, ExternalNode, Tls
 from nodeyard.errors.validation import Problem, SpecInvalid
 from nodeyard.ports.attach import Discovered, Discovery, from_external
 from nodeyard.ports.kind import NodeKind
-from nodeyard.providers.attach.static.document import Document, Path_, dotted
-from nodeyard.providers.attach.static.entries import NodeEntry, RecordedNode, TargetGroup, nearest, validated
+from nodeyard.providers.attach.static.entries import NodeEntry, RecordedNode, TargetGroup, validated
 from nodeyard.providers.attach.static.naming import address_name, node_name, unique
 from nodeyard.providers.attach.static.options import Format, StaticOptions
 

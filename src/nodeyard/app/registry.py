@@ -1,0 +1,165 @@
+"""Plugins by name, from entry points; each is loaded when it is first asked for: a broken one harms nobody else.
+
+Lives here: finding, loading, refusing. Must not live here: what a scenario may say of them (``scenario_model``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from nodeyard.errors.base import NodeyardError
+from nodeyard.errors.validation import PluginInvalid
+
+if TYPE_CHECKING:
+    from nodeyard.ports.kind import NodeKind
+    from nodeyard.ports.ledger import Remover
+    from nodeyard.ports.plugins import AttachPlugin, DeployerPlugin
+    from nodeyard.ports.transport import Transport
+    from nodeyard.runtime.steps.protocols import Expectation, Operation
+
+T = TypeVar("T")
+EXPECT = "expect"
+"""The one step word that no operation has: it makes a check of an expectation."""
+
+
+class Plugins(Mapping[str, T], Generic[T]):
+    """The plugins of one group. ``[name]`` loads; raises ``KeyError`` for an unknown name, ``PluginInvalid``."""
+
+    def __init__(self, group: str, makers: Mapping[str, Callable[[], T]], needs: tuple[str, ...] = ()) -> None:
+        self.group = group
+        self._makers = dict(sorted(makers.items()))
+        self._needs = needs
+        self._made: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._made:
+            self._made[name] = self._load(name, self._makers[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def usable(self) -> dict[str, T]:
+        """All that can be loaded."""
+        return {name: plugin for name in self if not isinstance(plugin := self.attempt(name), NodeyardError)}
+
+    def attempt(self, name: str) -> T | PluginInvalid:
+        """A plugin, or what is wrong with it."""
+        try:
+            return self[name]
+        except PluginInvalid as error:
+            return error
+
+    def _load(self, name: str, make: Callable[[], T]) -> T:
+        what = f"the plugin '{name}' of group '{self.group}'"
+        try:
+            made = make()
+        except NodeyardError:
+            raise
+        except Exception as error:
+            raise PluginInvalid(
+                f"{what} cannot be loaded: {type(error).__name__}: {error}",
+                hint="reinstall or remove the package that provides it",
+            ) from error
+        missing = [attribute for attribute in self._needs if not hasattr(made, attribute)]
+        if missing:
+            raise PluginInvalid(
+                f"{what} lacks {', '.join(missing)}", hint="docs/extending.md says what a plugin of this group needs"
+            )
+        return made
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that is installed, by the words of a scenario."""
+
+    kinds: Plugins[NodeKind]
+    deployers: Plugins[DeployerPlugin]
+    attach: Plugins[AttachPlugin]
+    operations: Plugins[Operation]
+    expectations: Plugins[Expectation]
+
+    def removers(self, transport: Transport) -> Callable[[str], Remover | None]:
+        """Gives the remover of ``GROUP:NAME``, loading that plugin alone; ``None`` where there is none."""
+
+        @cache
+        def find(by: str) -> Remover | None:
+            group, _, name = by.partition(":")
+            if group == "deployer" and name in self.deployers:
+                return self.deployers[name].remover()
+            if group == "attach" and name in self.attach:
+                return self.attach[name].remover()
+            if group == "kind" and name in self.kinds:
+                make = getattr(self.kinds[name], "remover", None)
+                remover: Remover | None = make(transport) if make is not None else None
+                return remover
+            return None
+
+        return find
+
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "kinds": ("name", "ports", "api_port", "program", "roles", "protocols", "matters", "config_problems", "material",
+              "render", "client"),
+    "deployers": ("name", "summary", "options", "capabilities", "create", "remover"),
+    "attach": ("name", "summary", "options", "capabilities", "create", "remover"),
+    "operations": ("word", "summary", "options", "requires", "run"),
+    "expectations": ("word", "summary", "options", "from_record", "requires", "check"),
+}  # fmt: skip
+"""The entry-point groups ``nodeyard.GROUP`` and what a plugin of each must have."""
+
+
+@cache
+def installed() -> Registry:
+    """What the packages of this environment register."""
+    return _registry({group: _found(group, needs) for group, needs in GROUPS.items()})
+
+
+def registry_of(**groups: Mapping[str, Callable[[], Any]]) -> Registry:
+    """A registry of given makers, by group; for tests, and for embedding without entry points."""
+    return _registry(
+        {group: Plugins(f"nodeyard.{group}", groups.get(group, {}), needs) for group, needs in GROUPS.items()}
+    )
+
+
+def _registry(groups: Mapping[str, Plugins[Any]]) -> Registry:
+    return Registry(**groups)
+
+
+def _found(group: str, needs: tuple[str, ...]) -> Plugins[Any]:
+    makers: dict[str, Callable[[], Any]] = {}
+    places: dict[str, str] = {}
+    for point in entry_points(group=f"nodeyard.{group}"):
+        if point.name in makers and places[point.name] != point.value:
+            makers[point.name] = _refuse(point, places[point.name])
+            continue
+        places[point.name] = point.value
+        makers[point.name] = _maker(point)
+    return Plugins(f"nodeyard.{group}", makers, needs)
+
+
+def _maker(point: EntryPoint) -> Callable[[], Any]:
+    def make() -> Any:
+        return point.load()()
+
+    return make
+
+
+def _refuse(point: EntryPoint, other: str) -> Callable[[], Any]:
+    def refuse() -> Any:
+        raise PluginInvalid(
+            f"two packages register '{point.name}' in '{point.group}': {other} and {point.value}",
+            hint="remove one of the two packages",
+        )
+
+    return refuse

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import strategies as st
 
+from nodeyard.domain import events
 from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capability, OnConflict
 from nodeyard.domain.identity import HostPort, NetworkFacts
 from nodeyard.domain.node_handle import Origin, OriginClass, Sighting
@@ -100,3 +102,47 @@ def sightings(draw: st.DrawFn) -> Sighting:
 inventories = st.builds(
     lambda seen, on: merge(seen, on_conflict=on), st.lists(sightings(), max_size=8), st.sampled_from(list(OnConflict))
 )
+
+
+EXAMPLES: Mapping[str, Any] = {
+    "str": "text", "int": 3, "float": 2.5, "bool": True, "str | None": None, "int | None": 4,
+    "tuple[str, ...]": ("a", "b"), "Mapping[str, str]": {"k": "v"}, "tuple[Mapping[str, Any], ...]": ({"id": "n0"},),
+}  # fmt: skip
+"""A value for each annotation of an event's field."""
+
+
+def example(cls: type[events.Event], **given: Any) -> events.Event:
+    """One event of a type."""
+    return cls(**{f.name: EXAMPLES[str(f.type)] for f in fields(cls)} | given)
+
+
+_free = st.text(max_size=20) | st.sampled_from(
+    ["pass", "fail", "done", "failed", "stop", "n0", "<b>&\"'", "\x1b[2J\x00"]
+)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | _free,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_free, inner, max_size=2),
+    max_leaves=4,
+)
+_node_like = st.fixed_dictionaries(
+    {},
+    optional={
+        name: _json | st.lists(st.dictionaries(st.sampled_from(["origin", "source", "locator"]), _json, max_size=3))
+        for name in ("id", "kind", "role", "ownership", "names", "origins", "identity", "supported", "capabilities",
+                     "endpoints", "network")
+    },
+)  # fmt: skip
+_values: Mapping[str, st.SearchStrategy[Any]] = {
+    "str": _free, "int": st.integers(0, 10**6), "float": st.floats(0, 1e6), "bool": st.booleans(),
+    "str | None": st.none() | _free, "int | None": st.none() | st.integers(0, 9),
+    "tuple[str, ...]": st.lists(_free, max_size=3).map(tuple),
+    "Mapping[str, str]": st.dictionaries(_free, _free, max_size=2),
+    "tuple[Mapping[str, Any], ...]": st.lists(_node_like, max_size=3).map(tuple),
+}  # fmt: skip
+
+
+def any_event() -> st.SearchStrategy[events.Event]:
+    """Every event there is, with hostile texts, and published nodes of any shape."""
+    return st.sampled_from(events.event_types()).flatmap(
+        lambda cls: st.builds(cls, **{f.name: _values[str(f.type)] for f in fields(cls)})
+    )

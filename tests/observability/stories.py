@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nodeyard.domain import events as ev
@@ -123,6 +123,13 @@ def records(told: Iterable[Timed], folder: Path) -> tuple[JournalRecord, ...]:
         journal.see(event)
     journal.close()
     return read_journal(path)
+
+
+def as_records(told: Iterable[Timed]) -> Iterator[JournalRecord]:
+    """The same without a file, for tests with many examples."""
+    for seq, (at, event) in enumerate(told):
+        data = {name: value for name, value in event.record().items() if name != "node"}
+        yield JournalRecord(seq, HandClock().utc(), at, event.name, event.node, data, event)
 
 
 def outcome_of(told: Sequence[Timed], ended_by: ExitStatus | None = None) -> RunVerdict:

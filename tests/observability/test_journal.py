@@ -23,7 +23,7 @@ from nodeyard.observability.bus import EventBus
 from nodeyard.observability.journal import DAMAGED, Journal, parse_journal, read_journal
 from nodeyard.observability.redaction import Redactor
 
-from .samples import HandClock
+from .samples import HandClock, example
 
 READY = events.NodeReady(node="n0", after=0.5, detail="healthy")
 
@@ -44,23 +44,12 @@ def test_a_line_has_the_envelope_first_and_utc_time(tmp_path: Path, clock: HandC
 
 def test_every_event_type_comes_back_as_the_value_that_was_told(tmp_path: Path, clock: HandClock) -> None:
     journal = Journal(tmp_path / "j", clock=clock)
-    told = [_example(cls) for cls in events.event_types()]
+    told = [example(cls) for cls in events.event_types()]
     for event in told:
         journal.see(event)
     journal.close()
     assert [r.typed for r in read_journal(tmp_path / "j")] == told
     assert [r.seq for r in read_journal(tmp_path / "j")] == list(range(len(told)))
-
-
-def _example(cls: type[events.Event]) -> events.Event:
-    from dataclasses import fields
-
-    samples = {
-        "str": "text", "int": 3, "float": 2.5, "bool": True, "str | None": None, "int | None": 4,
-        "tuple[str, ...]": ("a", "b"), "Mapping[str, str]": {"k": "v"},
-        "tuple[Mapping[str, Any], ...]": ({"id": "n0"},),
-    }  # fmt: skip
-    return cls(**{f.name: samples[str(f.type)] for f in fields(cls)})
 
 
 def test_unknown_events_and_unknown_fields_are_kept(tmp_path: Path) -> None:
@@ -73,6 +62,18 @@ def test_unknown_events_and_unknown_fields_are_kept(tmp_path: Path) -> None:
     assert two.typed == events.NodeReady(node="n1", after=1)
     assert two.data["mood"] == "good"
     assert (three.typed, three.data["after"]) == (None, "soon")
+
+
+@pytest.mark.parametrize("elapsed", ["NaN", "Infinity", "1e999", "1" + "0" * 400, "-1", "true", '"0"'])
+def test_a_time_that_no_run_has_is_damage(elapsed: str) -> None:
+    line = f'{{"seq":0,"time":"2030-01-02T03:04:05Z","elapsed":{elapsed},"event":"x","node":null}}\n'
+    assert [r.event for r in parse_journal(line.encode())] == [DAMAGED]
+
+
+def test_a_length_of_time_that_cannot_be_is_no_typed_event() -> None:
+    line = b'{"seq":0,"time":"2030-01-02T03:04:05Z","elapsed":0,"event":"node-ready","node":"n","after":1e999}\n'
+    [record] = parse_journal(line)
+    assert (record.event, record.typed) == ("node-ready", None)
 
 
 @given(st.binary(max_size=300), st.integers(0, 3))

@@ -74,6 +74,8 @@ class Picture:
         elif isinstance(event, ev.OperationEnded):
             state = AFTER.get(event.operation, before[0]) if event.outcome == "done" else before[0]
             self.nodes[node] = (state, event.reason)
+        elif isinstance(event, ev.ResourceRemoved):
+            self.nodes[node] = ("removed", "")
 
 
 AFTER: Mapping[str, str] = {"pause": "paused", "resume": "ready", "stop": "stopped", "kill": "stopped"}

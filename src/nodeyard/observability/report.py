@@ -7,9 +7,10 @@ a report is made. The page has no script and loads nothing; every value is escap
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodeyard.errors.base import ExitStatus
 from nodeyard.observability.drawing import clean
@@ -19,6 +20,9 @@ from nodeyard.observability.story import NodeStory, Story, tell
 from nodeyard.observability.summary import why_command
 from nodeyard.observability.timeline import timeline
 from nodeyard.observability.wording import seconds
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MOST_MOMENTS = 5_000
 """Lines of the full event list; the journal has all of them."""
@@ -47,15 +51,8 @@ def write_report(journal_path: Path, target: Path) -> None:
 
 def report_from_journal(records: Sequence[JournalRecord]) -> str:
     """The report of a run. Any journal gives one, also that of a run that was killed."""
-    from jinja2 import Environment, StrictUndefined
-
-    source = files("nodeyard.observability").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_cleaned
-    )
-    environment.filters["seconds"] = seconds
     story = tell(records)
-    return environment.from_string(source).render(
+    return _template().render(
         story=story,
         verdict=verdict_of(story),
         meaning=meaning_of(story),
@@ -70,6 +67,18 @@ def report_from_journal(records: Sequence[JournalRecord]) -> str:
         moments=story.moments[:MOST_MOMENTS],
         left_out=max(0, len(story.moments) - MOST_MOMENTS),
     )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    source = files("nodeyard.observability").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_cleaned
+    )
+    environment.filters["seconds"] = seconds
+    return environment.from_string(source)
 
 
 def _cleaned(value: Any) -> Any:

@@ -200,7 +200,7 @@ class HeldLedger:
 def try_hold(path: Path) -> HeldLedger | None:
     """Lock a ledger and read it; ``None`` while somebody else carries it out.
 
-    Raises ``FileNotFoundError`` when it was closed, ``LedgerInvalid``, and ``RunFolderUnusable`` when this user may not.
+    Raises ``FileNotFoundError`` when it was closed, ``LedgerInvalid``, ``RunFolderUnusable`` when this user may not.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)

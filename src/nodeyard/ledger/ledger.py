@@ -92,8 +92,8 @@ class FileLedger:
         return tuple(self._open.values())
 
     def note_reaper(self, reaper: ProcessRef) -> None:
-        """Write who watches now. Raises ``RunFolderUnusable``."""
-        self._file.write(lines.reaper_line(reaper))
+        """Write who watches now, for people to read. On a full disk it is written later."""
+        self._file.write_or_owe(lines.reaper_line(reaper))
 
     def note_detached(self, ttl: float) -> Detached:
         """Write that the run goes on without its runner for ``ttl`` seconds. Raises ``RunFolderUnusable``."""

@@ -1,0 +1,117 @@
+"""From a loaded scenario to what bootstrap and runtime are asked to do. Connects levels; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeyard._aio.clock import Clock
+from nodeyard.app.config import Secrets, Settings
+from nodeyard.app.registry import Registry
+from nodeyard.app.spec_loader import LoadedScenario
+from nodeyard.bootstrap.request import BootstrapRequest, PlannedOperation
+from nodeyard.domain.run_identity import RunMark
+from nodeyard.domain.scenario_spec import CheckOptions, ScenarioSpec
+from nodeyard.domain.sources import Attached, Managed
+from nodeyard.errors.base import InternalError
+from nodeyard.ports.ledger import Json, Ledger, LedgerEntry
+from nodeyard.ports.observer import Emit
+from nodeyard.ports.plugins import PluginContext
+from nodeyard.ports.transport import Transport
+from nodeyard.runtime.scenario_runtime import label_of
+
+
+@dataclass(frozen=True)
+class Wires:
+    """What a run, a plan or a preflight has of its own."""
+
+    mark: RunMark
+    folder: Path
+    ledger: Ledger
+    clock: Clock
+    emit: Emit
+    transport: Transport
+    secrets: Secrets
+    seed: int
+    deadline: float
+
+
+def bootstrap_request(loaded: LoadedScenario, settings: Settings, registry: Registry, wires: Wires) -> BootstrapRequest:
+    """Everything that the nine steps need. Makes deployer and provider, which do nothing yet."""
+    spec, source = loaded.spec, loaded.spec.source
+    kinds = registry.kinds.usable()
+    context = PluginContext(
+        mark=wires.mark,
+        folder=wires.folder,
+        base=loaded.base,
+        cache=settings.cache,
+        ledger=wires.ledger,
+        clock=wires.clock,
+        emit=wires.emit,
+        transport=wires.transport,
+        secrets=wires.secrets,
+        environment=settings.environment,
+        kind=spec.kind,
+        kinds=kinds,
+    )
+    deployer = registry.deployers[source.deployer.type] if isinstance(source, Managed) else None
+    attach = registry.attach[source.attach.type] if isinstance(source, Attached) else None
+    return BootstrapRequest(
+        spec=spec,
+        seed=wires.seed,
+        kinds=kinds,
+        context=context,
+        deployer=deployer.create(source.deployer, context) if deployer and isinstance(source, Managed) else None,
+        deployer_capabilities=deployer.capabilities if deployer else frozenset(),
+        attach=attach.create(source.attach, context) if attach and isinstance(source, Attached) else None,
+        planned=planned_operations(spec, registry),
+        deadline=wires.deadline,
+    )
+
+
+def planned_operations(spec: ScenarioSpec, registry: Registry) -> tuple[PlannedOperation, ...]:
+    """What every step and check will need of the network, so that preflight can refuse it."""
+    planned: list[PlannedOperation] = []
+    for index, step in enumerate(spec.steps):
+        options = step.options
+        if isinstance(options, CheckOptions):
+            needs = registry.expectations[options.use].requires(options)
+            label = f"steps.{index}.expect.{options.use}"
+        else:
+            needs = registry.operations[step.word].requires(options)
+            label = f"steps.{index}.{step.word}"
+        planned += [PlannedOperation(label, need) for need in needs]
+    for index, check in enumerate(spec.expectations):
+        needs = registry.expectations[check.use].requires(check)
+        planned += [PlannedOperation(f"expectations.{index}.{check.use}", need) for need in needs]
+    return tuple(planned)
+
+
+def step_labels(spec: ScenarioSpec) -> Sequence[str]:
+    return [label_of(step) for step in spec.steps]
+
+
+def check_labels(spec: ScenarioSpec) -> Sequence[str]:
+    return [check.label for check in spec.expectations]
+
+
+class NoLedger:
+    """The ledger of whatever must not create anything (``plan``, ``preflight``, ``attach``): it refuses."""
+
+    def __init__(self, mark: RunMark) -> None:
+        self.mark = mark
+
+    async def record(
+        self, by: str, type: str, *, node: str | None, data: Mapping[str, Json], inverse: bool = False
+    ) -> LedgerEntry:
+        raise InternalError(f"{by} wanted to make a {type} where nothing may be made", node=node)
+
+    def amend(self, entry: LedgerEntry, data: Mapping[str, Json]) -> LedgerEntry:
+        return entry
+
+    def settle(self, entry: LedgerEntry) -> None:
+        """Nothing was recorded."""
+
+    def open_entries(self) -> tuple[LedgerEntry, ...]:
+        return ()

@@ -42,17 +42,16 @@ def main(argv: list[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     for end in (control, ack):
         os.set_inheritable(end, False)
-    ours = file_id(ledger)
+    held = hold_file(ledger)
     say(ack, READY)
     ttl = listen(control, runner)
     if ttl is None:
         return 0
     if ttl >= 0:
         say(ack, DETACHED)
-        wait_for_end(ledger, ours, now() + ttl)
-    if ours is None or file_id(ledger) != ours:
-        return 0
-    become_reaper(ledger, paths)
+        wait_for_end(ledger, held, now() + ttl)
+    if is_there(ledger, held):
+        become_reaper(ledger, paths)
     return 0
 
 
@@ -89,10 +88,10 @@ def runner_handle(runner: int) -> int | None:
     return handle if os.getppid() == runner else None
 
 
-def wait_for_end(ledger: str, ours: tuple[int, int] | None, until: float) -> None:
+def wait_for_end(ledger: str, held: int, until: float) -> None:
     """Return when the time is over, or when somebody else has carried out the ledger and closed it."""
     pause = select.poll()
-    while (left := until - now()) > 0 and file_id(ledger) == ours:
+    while (left := until - now()) > 0 and is_there(ledger, held):
         pause.poll(min(left, LOOK) * 1000)
 
 
@@ -101,13 +100,20 @@ def now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def file_id(path: str) -> tuple[int, int] | None:
-    """Which file has this name now."""
+def hold_file(ledger: str) -> int:
+    """A descriptor of the ledger, so that its inode cannot come to mean another run's; -1 when it is gone."""
     try:
-        known = os.stat(path)
-    except OSError:
-        return None
-    return known.st_dev, known.st_ino
+        return os.open(ledger, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def is_there(ledger: str, held: int) -> bool:
+    """Whether the ledger that we hold is still the one of this name."""
+    try:
+        return held >= 0 and os.path.samestat(os.stat(ledger), os.fstat(held))
+    except FileNotFoundError:
+        return False
 
 
 def say(ack: int, word: bytes) -> None:

@@ -21,18 +21,29 @@ from nodeyard.ports.ledger import LedgerEntry
 
 FOLDER = "ledgers"
 SUFFIX = ".jsonl"
+LOG_SUFFIX = ".reaper.log"
 LOCK_PACE = poll.Pace(first=0.005, most=0.1)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def ledger_path(state_folder: Path, run: str) -> Path:
     """Where the ledger of a run is: outside the run's folder, which a person may delete."""
-    return state_folder.absolute() / FOLDER / f"{run}{SUFFIX}"
+    return ledgers_folder(state_folder) / f"{run}{SUFFIX}"
+
+
+def ledgers_folder(state_folder: Path) -> Path:
+    """Where all ledgers of a user are; need not exist."""
+    return state_folder.absolute() / FOLDER
 
 
 def reaper_log_path(ledger: Path) -> Path:
     """Where a reaper that had to act says what it could not do; removed with the ledger."""
-    return ledger.with_suffix(".reaper.log")
+    return ledger.with_name(f"{ledger.stem}{LOG_SUFFIX}")
+
+
+def ledger_of_log(log: Path) -> Path:
+    """The ledger that a reaper's log belongs to."""
+    return log.with_name(f"{log.name.removesuffix(LOG_SUFFIX)}{SUFFIX}")
 
 
 def unusable(path: Path, error: OSError) -> RunFolderUnusable:

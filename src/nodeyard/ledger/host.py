@@ -5,6 +5,7 @@ Must not live here: what a run owns, and signals to anybody but through a verifi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -49,8 +50,11 @@ def _host_id() -> str:
         namespace = os.readlink(PROC / "self/ns/pid")
     except OSError:
         namespace = FIRST_PID_NAMESPACE
-    inside = "" if namespace == FIRST_PID_NAMESPACE else f"-{re.sub(r'[^0-9]', '', namespace)}"
-    return re.sub(r"[^A-Za-z0-9.-]", "-", machine) + inside
+    if namespace != FIRST_PID_NAMESPACE:
+        # Containers of one image may share a machine id, and those of two machines the number of their namespace.
+        known = f"{machine} {platform.node()} {namespace}"
+        return f"c-{hashlib.blake2s(known.encode(), digest_size=12).hexdigest()}"
+    return re.sub(r"[^A-Za-z0-9.-]", "-", machine)
 
 
 def _read(path: Path) -> str:

@@ -19,6 +19,7 @@ from nodeyard.ledger.host import ProcessRef
 from nodeyard.ports.ledger import Json, LedgerEntry
 
 FORMAT = 1
+DAMAGE = (KeyError, TypeError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class _Tape:
     def read(self, line: dict[str, Any] | None) -> None:
         try:
             known = line is not None and self._apply(line)
-        except (KeyError, TypeError, ValueError):
+        except DAMAGE:
             known = False
         self.torn += not known
 
@@ -184,14 +185,14 @@ def _header(first: dict[str, Any]) -> Header:
             started=datetime.fromisoformat(first["started"]),
             base=str(first.get("base", "")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise LedgerInvalid(f"a ledger whose first line is damaged: {error}") from error
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

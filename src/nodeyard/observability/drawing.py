@@ -93,10 +93,10 @@ def terminal_table(table: Table, width: int) -> RenderableType:
     """A table as a rich block: a grid where it fits, then one without the columns that say the same in each row, then
     one that folds between words, else one card per row."""
     if not table.rows or _span(_natural(table)) <= width:
-        return _grid(table)
+        return _grid(table, width)
     short = hoisted(table)
     if _span(_least(short)) <= width:
-        return _grid(short)
+        return _grid(short, width)
     return _cards(table, width)
 
 
@@ -123,15 +123,29 @@ def _least(table: Table) -> list[int]:
     return [min(n, max(LEAST, min(max(w, default=0), MOST))) for n, w in zip(_natural(table), words, strict=True)]
 
 
-def _grid(table: Table) -> RenderableType:
+def _shared(table: Table, width: int) -> list[int]:
+    """The width of each column: what it needs at least, and of what is left a share by what it would like to have."""
+    natural, least = _natural(table), _least(table)
+    left = max(0, width - _span(least))
+    wanted = sum(natural) - sum(least)
+    if wanted <= left:
+        return natural
+    shares = [low + (high - low) * left // wanted for high, low in zip(natural, least, strict=True)]
+    rest = width - _span(shares)
+    for i in sorted(range(len(shares)), key=lambda i: shares[i] - natural[i])[:rest]:
+        shares[i] += 1
+    return shares
+
+
+def _grid(table: Table, width: int) -> RenderableType:
     from rich.box import Box
     from rich.console import Group
     from rich.table import Table as RichTable
     from rich.text import Text
 
     grid = RichTable(box=Box(RULE), pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
-    for name, least in zip(table.columns, _least(table) if table.rows else [], strict=False):
-        grid.add_column(Text(name), overflow="fold", min_width=least)
+    for name, share in zip(table.columns, _shared(table, width) if table.rows else [], strict=False):
+        grid.add_column(Text(name), overflow="fold", width=share)
     for number, row in enumerate(table.rows):
         style = STYLES[table.styles[number] if number < len(table.styles) else ""]
         grid.add_row(*(Text(clean(cell), style=style if i == 0 else "") for i, cell in enumerate(row)))

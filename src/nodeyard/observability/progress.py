@@ -126,7 +126,7 @@ class PlainProgress:
 
 def told(event: ev.Event) -> str:
     """An event as one line: the node first, details of several lines joined."""
-    text = " ".join(sentence(event).split("\n"))
+    text = sentence(event)
     if isinstance(event, ev.PhaseStarted) and event.number is not None:
         text = f"{event.number}/9 {text}"
-    return f"{event.node} {text}" if event.node is not None else text
+    return " ".join((f"{event.node} {text}" if event.node is not None else text).splitlines())

@@ -10,11 +10,12 @@ import asyncio
 import socket
 import sys
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from random import SystemRandom
+from typing import Any
 
 from nodeyard._aio.clock import Clock, SystemClock
 from nodeyard.app.config import Keep, Secrets, Settings
@@ -27,6 +28,7 @@ from nodeyard.app.wiring import Wires, bootstrap_request, check_labels, step_lab
 from nodeyard.bootstrap.orchestrator import Orchestrator
 from nodeyard.bootstrap.plan_view import plan_document
 from nodeyard.domain import events
+from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.errors.base import InternalError, Interrupted, NodeyardError
 from nodeyard.errors.runtime import DeadlineExceeded
 from nodeyard.kinds._http import HttpTransport
@@ -51,7 +53,9 @@ SEEDS = 2**31
 
 @dataclass(frozen=True)
 class SessionRequest:
-    """What a run is. ``repeat`` are the options of the command that repeats it, beside file and seed."""
+    """What a run is. ``repeat`` are the options of the command that repeats it, beside file and seed; ``on_network`` is
+    told the inventory once the network is up.
+    """
 
     loaded: LoadedScenario
     settings: Settings
@@ -59,6 +63,7 @@ class SessionRequest:
     seed: int | None = None
     observers: Sequence[Observer] = ()
     repeat: Sequence[str] = ()
+    on_network: Callable[[NodeInventory], None] | None = None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -79,6 +84,7 @@ class Session:
         self.network: LiveNetwork | None = None
         self._working: asyncio.Task[None] | None = None
         self._interrupted_by = ""
+        self._cancelled: asyncio.CancelledError | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Session]:
@@ -173,6 +179,8 @@ class Session:
         )
         self.network = network
         self.publish_inventory()
+        if self._request.on_network is not None:
+            self._request.on_network(network.inventory)
         self.runtime = ScenarioRuntime(self._runtime_request(network))
         return network
 
@@ -208,19 +216,30 @@ class Session:
 
         Raises cancellation only, after everything was taken down.
         """
-        self._working = asyncio.create_task(self._scenario(), name="scenario")
-        cancelled: asyncio.CancelledError | None = None
+        failure = await self.supervise(self._scenario())
+        result = await self.finish(failure)
+        self.pass_on_cancellation()
+        return result
+
+    async def supervise(self, work: Coroutine[Any, Any, None]) -> NodeyardError | None:
+        """Do ``work`` until it ends or is interrupted; returns what ended it. A cancellation of the caller is kept
+        for ``pass_on_cancellation``, so that cleanup comes first.
+        """
+        self._working = asyncio.create_task(work, name="session-work")
+        if self._interrupted_by:
+            self._working.cancel()
         while not self._working.done():
             try:
                 await asyncio.wait({self._working})
             except asyncio.CancelledError as error:
-                cancelled = error
+                self._cancelled = error
                 self._working.cancel()
-        failure = self.failure_of(_outcome_of(self._working))
-        result = await self.finish(failure)
-        if cancelled is not None:
-            raise cancelled
-        return result
+        return self.failure_of(_outcome_of(self._working))
+
+    def pass_on_cancellation(self) -> None:
+        """Raise the cancellation that ``supervise`` kept, if there was one."""
+        if self._cancelled is not None:
+            raise self._cancelled
 
     async def _scenario(self) -> None:
         await self.start()

@@ -28,7 +28,7 @@ from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain import events
 from nodeyard.domain.launch_plan import NodePlan
 from nodeyard.domain.node_inventory import NodeInventory
-from nodeyard.domain.sources import Attached
+from nodeyard.domain.sources import Attached, Managed
 from nodeyard.errors.bootstrap import PreflightFailed
 from nodeyard.errors.provider import DiscoveryEmpty
 from nodeyard.errors.validation import Problem, SpecInvalid
@@ -70,6 +70,25 @@ class Orchestrator:
         self._phase(9)
         self.network.refresh_bindings()
         return Bootstrapped(self.network.inventory, self.network.bindings, tuple(self._warnings))
+
+    async def survey(self) -> NodeInventory:
+        """The borrowed part of the network, asked and compared; nothing is reserved, made or changed.
+
+        Runs steps 1, 3, 4 and 5 and raises what they raise.
+        """
+        self._phase(1)
+        await self._resolve()
+        self._phase(3)
+        borrowed = await self._discover()
+        self._phase(4)
+        await self._normalise([], borrowed)
+        self._phase(5)
+        if isinstance(self.request.spec.source, Managed):
+            self._warnings += self.network.check_compatible()
+            self.network.tell_merged()
+        else:
+            self._merge(borrowed)
+        return self.network.inventory
 
     def _phase(self, number: int) -> None:
         self._emit(events.PhaseStarted(phase=PHASES[number - 1], number=number))
@@ -141,21 +160,21 @@ class Orchestrator:
         self._warnings += self.network.check_compatible()
         self.network.tell_merged()
         membership.check_still_possible(self.request, self.network)
-        problems = self._planned_problems(complete=True)
+        problems = self._planned_problems()
         if problems:
             raise PreflightFailed(problems, hint="no managed node was started and no borrowed node was changed")
 
     def _preflight(self) -> None:
-        problems = self._planned_problems(complete=True)
+        problems = self._planned_problems()
         if problems:
             raise PreflightFailed(problems)
         self._emit(events.PreflightPassed(checks=len(self.request.planned)))
 
-    def _planned_problems(self, *, complete: bool) -> tuple[str, ...]:
+    def _planned_problems(self) -> tuple[str, ...]:
         request, inventory = self.request, self.network.inventory
         plans = plans_by_kind(tuple(self.network.plans.values()))
         joins = validation.join_problems(inventory, request.kinds, plans)
-        planned = validation.preflight_problems(request.planned, inventory, request.kinds, complete=complete)
+        planned = validation.preflight_problems(request.planned, inventory, request.kinds, complete=True)
         return (*joins, *planned)
 
 

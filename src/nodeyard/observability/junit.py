@@ -54,7 +54,7 @@ def _began(records: Sequence[JournalRecord]) -> tuple[str, str]:
 
 
 def _case(suite: ElementTree.Element, group: str, name: str, time: float = 0.0) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=group, name=_text(name), time=f"{time:.3f}")
+    return ElementTree.SubElement(suite, "testcase", classname=_text(group), name=_text(name), time=f"{time:.3f}")
 
 
 def _result(case: ElementTree.Element, tag: str, message: str, body: str, *, kind: str = "") -> None:

@@ -65,6 +65,21 @@ def test_a_probe_is_told_only_when_its_answer_changes(clock: HandClock) -> None:
     ]
 
 
+def test_a_height_that_grows_is_no_news_and_a_new_leader_is(clock: HandClock) -> None:
+    details = ["leader 9a, index 7", "leader 9a, index 8", "leader b1, index 9", "leader b1, index 10"]
+    probes = [
+        (float(i), ev.NodeProbed(node="n0", rung=rung, detail=detail, attempt=i))
+        for rung in ("nothing", "height")
+        for i, detail in enumerate(details)
+    ]
+    assert [line.split("] ")[1] for line in plain(probes, clock)] == [
+        "n0 no sign of life: leader 9a, index 7 (try 0)",
+        "n0 no sign of life: leader b1, index 9 (try 2)",
+        "n0 height: leader 9a, index 7 (try 0)",
+        "n0 height: leader b1, index 9 (try 2)",
+    ]
+
+
 @pytest.mark.parametrize("cls", ev.event_types())
 def test_every_event_type_has_words_and_a_place(cls: type[ev.Event], clock: HandClock) -> None:
     event = example(cls, node="n0")
@@ -75,7 +90,7 @@ def test_every_event_type_has_words_and_a_place(cls: type[ev.Event], clock: Hand
     assert picture([event])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(any_event(), max_size=8))
 def test_any_event_is_one_line_that_moves_no_cursor(events: list[ev.Event]) -> None:
     out = io.StringIO()

@@ -155,6 +155,10 @@ def _console(stream: Lenient, width: int | None) -> Console:
     return Steady(file=stream, force_terminal=True, width=width, highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]
 
 
+def _flat(text: str) -> str:
+    return clean(" ".join(text.split()))
+
+
 def picture_block(picture: Picture, elapsed: float, remaining: float | None) -> RenderableType:
     """The picture as a rich block: where the run is, how the nodes are, and the nodes that are not ready."""
     from rich.console import Group
@@ -162,11 +166,11 @@ def picture_block(picture: Picture, elapsed: float, remaining: float | None) -> 
 
     where = f"{picture.number}/9 {picture.phase}" if picture.number is not None else picture.phase
     time = seconds(elapsed) + (f", {seconds(max(0.0, remaining))} left" if remaining is not None else "")
-    head = Text.assemble((where or "starting", "bold"), f"  {time}", overflow="ellipsis", no_wrap=True)
+    head = Text.assemble((_flat(where) or "starting", "bold"), f"  {time}", overflow="ellipsis", no_wrap=True)
     blocks: list[RenderableType] = [head]
     if picture.step:
-        blocks.append(Text(f"  {clean(picture.step)}", overflow="ellipsis", no_wrap=True))
-    blocks += [Text(f"  fault: {clean(fault)}", style="magenta", no_wrap=True) for fault in picture.faults.values()]
+        blocks.append(Text(f"  {_flat(picture.step)}", overflow="ellipsis", no_wrap=True))
+    blocks += [Text(f"  fault: {_flat(fault)}", style="magenta", no_wrap=True) for fault in picture.faults.values()]
     if picture.nodes:
         blocks.append(_counts(picture))
         blocks += _rows(picture)
@@ -190,8 +194,8 @@ def _rows(picture: Picture) -> list[Text]:
     widest = max((len(name) for name, _ in ordered[:ROWS]), default=0)
     rows = [
         Text.assemble(
-            f"  {clean(name):<{min(widest, 24)}}  ", (f"{state or 'known':<8}", COLOURS.get(state, "")),
-            f"  {' '.join(clean(detail).split())}", no_wrap=True, overflow="ellipsis",
+            f"  {_flat(name):<{min(widest, 24)}}  ", (f"{state or 'known':<8}", COLOURS.get(state, "")),
+            f"  {_flat(detail)}", no_wrap=True, overflow="ellipsis",
         )
         for name, (state, detail) in ordered[:ROWS]
     ]  # fmt: skip

@@ -5,6 +5,7 @@ Both are observers. They write to the stream that they are handed (the command l
 
 from __future__ import annotations
 
+import re
 from io import TextIOBase
 from types import TracebackType
 from typing import Protocol, TextIO
@@ -21,6 +22,7 @@ TOLD: frozenset[type[ev.Event]] = frozenset(
      ev.CheckEvaluated, ev.CleanupFailed, ev.ErrorRecorded, ev.ReaperReplaced, ev.RunDetached}
 )  # fmt: skip
 """Events that get a plain line. The others are in the journal."""
+FIGURE = re.compile(r"\b\d+(\.\d+)?\b")
 
 
 class Progress(Protocol):
@@ -114,10 +116,10 @@ class PlainProgress:
         self.close()
 
     def _is_news(self, event: ev.Event) -> bool:
-        """A probe that found what the one before found is no news."""
+        """A probe that found what the one before found is no news, nor are figures that only grow."""
         if not isinstance(event, ev.NodeProbed):
             return True
-        seen = (event.rung, event.detail)
+        seen = (event.rung, FIGURE.sub("#", event.detail))
         if self._last.get(event.node) == seen:
             return False
         self._last[event.node] = seen

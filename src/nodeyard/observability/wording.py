@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nodeyard.domain import events as ev
+from nodeyard.domain.node_client import Rung
 
 EventT = TypeVar("EventT", bound=ev.Event)
 Sentence = Callable[[Any], str]
@@ -47,6 +48,10 @@ PHASES = {
 def phase_text(phase: str) -> str:
     """A phase in plain words; a phase that this version does not know by its own name."""
     return PHASES.get(phase, phase)
+
+
+RUNGS = {Rung.NOTHING.label: "no sign of life"}
+"""Rungs whose own name would not be understood in a sentence."""
 
 
 def _tail(text: str) -> str:
@@ -98,7 +103,7 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.SeedsChosen: lambda e: f"joins through {', '.join(e.seeds) or 'nobody'}",
     ev.NodeStarted: lambda e: f"started ({e.locator})",
     ev.NodeJoined: lambda e: f"joined as member {e.member} through {e.through}",
-    ev.NodeProbed: lambda e: f"{e.rung}: {e.detail} (try {e.attempt})",
+    ev.NodeProbed: lambda e: f"{RUNGS.get(e.rung, e.rung)}: {e.detail} (try {e.attempt})",
     ev.NodeReady: lambda e: f"ready after {seconds(e.after)}{_tail(e.detail)}",
     ev.ReadinessReached: lambda e: (
         f"{e.ready} of {e.declared} nodes ready after {seconds(e.after)} (policy {e.policy})"

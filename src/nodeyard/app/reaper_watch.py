@@ -20,7 +20,7 @@ import time
 DEAD = -1.0
 READY = b"ready\n"
 DETACHED = b"detached\n"
-GRACE = 0.5
+GRACE = 2.0
 """Seconds that the pipe may outlive the runner: a child that was forked and is not yet its program holds it, and must
 have become that program, with its mark, before anybody looks. A child that is never anything else holds it for ever.
 """

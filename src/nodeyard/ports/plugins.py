@@ -7,10 +7,10 @@ entry point is the word in a scenario; it refers to the class, which is made wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from nodeyard._aio.clock import Clock
 from nodeyard.domain.capability import Capability
@@ -20,7 +20,8 @@ from nodeyard.domain.sources import AttachOptions, DeployerOptions
 from nodeyard.ports.attach import AttachProvider
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.kind import NodeKind
-from nodeyard.ports.ledger import Ledger, Remover
+from nodeyard.ports.ledger import Ledger, LedgerEntry, Remover
+from nodeyard.ports.node_control import CanExec
 from nodeyard.ports.observer import Emit
 from nodeyard.ports.transport import Transport
 
@@ -62,6 +63,22 @@ class DeployerPlugin(Protocol):
 
     def remover(self) -> Remover:
         """Carries out the ledger entries of this deployer, also without a run (in the reaper and in ``gc``)."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A run that another process made and that still stands, seen from outside: its mark, and what it owns."""
+
+    mark: RunMark
+    entries: Sequence[LedgerEntry]
+
+
+@runtime_checkable
+class CanVisit(Protocol):
+    """A deployer plugin whose running nodes can be worked beside from another process than their runner."""
+
+    def visit(self, node: str, visit: Visit) -> CanExec:
+        """A way to run commands beside a node. Does nothing yet."""
 
 
 class AttachPlugin(Protocol):

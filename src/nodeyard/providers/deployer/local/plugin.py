@@ -8,7 +8,8 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.sources import DeployerOptions
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
-from nodeyard.ports.plugins import PluginContext
+from nodeyard.ports.node_control import CanExec
+from nodeyard.ports.plugins import PluginContext, Visit
 from nodeyard.providers.deployer.local.options import LocalOptions
 
 
@@ -46,3 +47,9 @@ class LocalPlugin:
         from nodeyard.providers.deployer.local.remover import LocalRemover
 
         return LocalRemover()
+
+    def visit(self, node: str, visit: Visit) -> CanExec:
+        """Commands in the environment of the node's running process."""
+        from nodeyard.providers.deployer.local.visiting import LocalVisitor
+
+        return LocalVisitor(node, visit)

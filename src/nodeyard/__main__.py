@@ -1,0 +1,5 @@
+"""``python -m nodeyard``."""
+
+from nodeyard.cli import main
+
+main()

@@ -1,0 +1,80 @@
+"""The scenarios that ``init`` writes: commented, and ready to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodeyard.app.registry import Registry
+from nodeyard.domain.document import nearest
+from nodeyard.domain.node_client import KeyValue
+from nodeyard.errors.validation import UsageError
+
+MODES = ("managed", "attached", "external-only")
+
+HEAD = """\
+# yaml-language-server: $schema=./nodeyard.schema.json
+# An editor completes and checks this file once 'nodeyard schema > nodeyard.schema.json' was run beside it.
+nodeyard: 1                       # format version
+name: {name}
+kind: {kind}                        # default kind of all nodes; 'nodeyard kinds' lists what is installed
+# seed: 7                         # repeats the random choices of a run; chosen and printed if absent
+
+"""
+SOURCES = {
+    "managed": """\
+source:
+  mode: managed                   # nodes that Nodeyard starts, and takes down again
+  deployer: {{type: local}}         # as processes of this machine
+  nodes:
+    count: 3
+    name: "n{{index}}"              # n0, n1, n2
+  external: []                    # nodes that exist already and stand beside them, by their endpoints
+""",
+    "attached": """\
+source:
+  mode: attached                  # nodes that exist already and are looked for
+  attach:
+    type: static                  # listed in a file: a nodes file, a run's inventory.json, or Prometheus file_sd
+    file: nodes.yaml
+    # expect: 3                   # how many there should be
+    # allow: [restart]            # what else than reading and writing may be done to them
+  external: []
+""",
+    "external-only": """\
+source:
+  mode: external-only             # nodes that exist already, by their endpoints; they are only read and written
+  external:
+    - {{name: a, endpoints: {{{port}: "${{A:-http://127.0.0.1:{number}}}"}}}}
+    # - name: b
+    #   endpoints: {{{port}: "https://b.example:{number}"}}
+    #   auth: {{basic: {{username: "env:NODE_USER", password: "env:NODE_PASSWORD"}}}}
+    #   tls: {{ca: ca.pem, cert: client.pem, key: client.key}}
+""",
+}
+BODY = """
+readiness: {{policy: all, timeout: 60s}}
+deadline: 5m                      # bootstrap and steps together
+
+"""
+KEY_VALUE = "  - put: {{key: greeting, value: hello}}\n  - get: {{key: greeting, expect: hello, target: all}}\n"
+RESTART = "  - restart: {{target: n1}}         # returns when n1 is ready again\n"
+CHECKS = """\
+expectations:                     # evaluated at the end, whatever the steps came to
+  - {{use: reachable}}
+"""
+MANAGED_CHECKS = "  - {{use: no-crash}}\n"
+
+
+def template(registry: Registry, *, kind: str, mode: str, name: str) -> str:
+    """A scenario for a kind and a source mode. Raises ``UsageError`` for a kind that is not installed."""
+    if kind not in registry.kinds:
+        raise UsageError(f"no kind '{kind}' is installed", hint=nearest(kind, registry.kinds))
+    known: Any = registry.kinds[kind]
+    number = next((port.number for port in known.ports if port.name == known.api_port), 80)
+    speaks = KeyValue in known.protocols
+    steps = (KEY_VALUE if speaks else "") + (RESTART if mode == "managed" else "")
+    if speaks and mode == "managed":
+        steps += "  - expect: {{use: converged, within: 10s}}\n"
+    parts = [HEAD, SOURCES[mode], BODY, f"steps:\n{steps}\n" if steps else "steps: []\n\n", CHECKS]
+    parts += [MANAGED_CHECKS] if mode == "managed" else []
+    return "".join(parts).format(name=name, kind=kind, port=known.api_port, number=number)

@@ -1,0 +1,5 @@
+"""``python -m nodeyard.cli``."""
+
+from nodeyard.cli import main
+
+main()

@@ -1,0 +1,191 @@
+"""``run`` and ``up``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nodeyard.cli import options, output
+from nodeyard.errors.base import ExitStatus, NodeyardError, worst_exit
+
+if TYPE_CHECKING:
+    from nodeyard.app.config import Settings
+    from nodeyard.app.finishing import RunResult
+    from nodeyard.app.running import UpResult
+    from nodeyard.app.spec_loader import LoadedScenario
+
+DEFAULT_TTL = "8h"
+
+
+@click.command("run")
+@options.files_argument
+@options.seed_option
+@options.keep_option
+@options.var_option
+@options.output_option
+@options.json_option
+def run_verb(
+    files: tuple[Path, ...], seed: int | None, keep: str | None, variables: dict[str, str], output: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Run scenarios one after the other: bootstrap, steps, verdict, cleanup.
+
+    With several files, the exit status is the worst one, and a file that cannot be read does not keep the others from
+    being run. Ctrl-C once ends the run in order; twice ends this process at once, and the reaper takes over.
+    """
+    return _Runs(files, seed, keep, variables, output, as_json).all()
+
+
+class _Runs:
+    """One command's runs."""
+
+    def __init__(
+        self, files: tuple[Path, ...], seed: int | None, keep: str | None, variables: dict[str, str],
+        folder: str | None, as_json: bool,
+    ) -> None:  # fmt: skip
+        self.files, self.seed, self.variables, self.as_json = files, seed, variables, as_json
+        self.settings: Settings = options.settings_of(folder, keep)
+        self.repeat = [word for name, value in variables.items() for word in ("--var", f"{name}={value}")]
+        self.repeat += ["--keep", keep] if keep else []
+        self.documents: list[dict[str, Any]] = []
+
+    def all(self) -> int:
+        """Every file in turn; an interrupted one is the last."""
+        loaded = [(file, self._load(file)) for file in self.files]
+        good = [scenario for _, scenario in loaded if not isinstance(scenario, NodeyardError)]
+        if len(good) == len(loaded):
+            options.check_variables(self.variables, {name for scenario in good for name in scenario.used})
+        statuses: list[ExitStatus] = []
+        for file, scenario in loaded:
+            statuses.append(self._one(file, scenario))
+            if statuses[-1] is ExitStatus.INTERRUPTED:
+                break
+        status = worst_exit(statuses)
+        if self.as_json:
+            single = len(self.files) == 1 and self.documents
+            output.print_json(self.documents[0] if single else {"exit_status": int(status), "runs": self.documents})
+        return int(status)
+
+    def _load(self, file: Path) -> LoadedScenario | NodeyardError:
+        try:
+            return options.load(file, self.settings, self.variables)
+        except NodeyardError as error:
+            return error
+
+    def _one(self, file: Path, scenario: LoadedScenario | NodeyardError) -> ExitStatus:
+        if isinstance(scenario, NodeyardError):
+            return self._refused(file, scenario)
+        try:
+            result = asyncio.run(_run(scenario, self.settings, self.seed, self.repeat))
+        except NodeyardError as error:
+            return self._refused(file, error)
+        self._show(file, scenario, result)
+        return result.exit_status
+
+    def _refused(self, file: Path, error: NodeyardError) -> ExitStatus:
+        for line in output.error_lines(error):
+            output.say(line)
+        self.documents.append(
+            {"file": str(file), "exit_status": int(error.exit_status), "errors": output.error_records(error)}
+        )
+        return error.exit_status
+
+    def _show(self, file: Path, scenario: LoadedScenario, result: RunResult) -> None:
+        from nodeyard.observability.files import verdict_document
+        from nodeyard.observability.summary import summary_lines, summary_text
+
+        stream = sys.stderr if self.as_json else sys.stdout
+        lines = summary_lines(
+            result.outcome, scenario=scenario.spec.name, folder=str(result.folder), why=result.why,
+            repeat=result.repeat, after=result.after,
+        )  # fmt: skip
+        click.echo(summary_text(lines, colour=output.is_terminal(stream)), file=stream, nl=False)
+        document = verdict_document(result.outcome)
+        document["exit_status"] = int(result.exit_status)
+        self.documents.append({"file": str(file), "folder": str(result.folder), **document})
+
+
+async def _run(scenario: LoadedScenario, settings: Settings, seed: int | None, repeat: list[str]) -> RunResult:
+    from nodeyard._aio.clock import SystemClock
+    from nodeyard.app.registry import installed
+    from nodeyard.app.running import run_scenario
+    from nodeyard.app.session import SessionRequest
+    from nodeyard.observability.progress import progress
+    from nodeyard.observability.tables import inventory_table
+
+    clock = SystemClock()
+    terminal = output.is_terminal(sys.stderr)
+    with progress(sys.stderr, terminal=terminal, clock=clock, deadline=clock.now() + scenario.spec.deadline) as shown:
+        request = SessionRequest(
+            scenario, settings, installed(), seed=seed, observers=[shown], repeat=repeat, clock=clock,
+            on_network=lambda inventory: shown.line(output.table_text([inventory_table(inventory)], sys.stderr)),
+        )  # fmt: skip
+        return await run_scenario(request, say=shown.line)
+
+
+@click.command("up")
+@options.file_argument
+@click.option("--ttl", type=options.DurationType(), default=DEFAULT_TTL, show_default=True, help=options.ttl_type_help)
+@options.seed_option
+@options.keep_option
+@options.var_option
+@options.output_option
+@options.json_option
+def up_verb(
+    file: Path, ttl: float, seed: int | None, keep: str | None, variables: dict[str, str], output: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Bring a network up and leave it running under its reaper's care, until 'nodeyard down' or its time is over.
+
+    The steps of the scenario are not run.
+    """
+    settings = options.settings_of(output, keep)
+    scenario = options.load(file, settings, variables)
+    options.check_variables(variables, set(scenario.used))
+    return _show_up(asyncio.run(_up(scenario, settings, seed, ttl)), scenario, as_json=as_json)
+
+
+async def _up(scenario: LoadedScenario, settings: Settings, seed: int | None, ttl: float) -> UpResult | RunResult:
+    from nodeyard._aio.clock import SystemClock
+    from nodeyard.app.registry import installed
+    from nodeyard.app.running import bring_up
+    from nodeyard.app.session import SessionRequest
+    from nodeyard.observability.progress import progress
+
+    clock = SystemClock()
+    terminal = output.is_terminal(sys.stderr)
+    with progress(sys.stderr, terminal=terminal, clock=clock, deadline=clock.now() + scenario.spec.deadline) as shown:
+        request = SessionRequest(scenario, settings, installed(), seed=seed, observers=[shown], clock=clock)
+        return await bring_up(request, ttl=ttl, say=shown.line)
+
+
+def _show_up(result: UpResult | RunResult, scenario: LoadedScenario, *, as_json: bool) -> int:
+    from nodeyard.app.running import UpResult
+    from nodeyard.domain.quantity import format_duration
+    from nodeyard.observability.files import inventory_document, verdict_document
+    from nodeyard.observability.summary import summary_lines, summary_text
+    from nodeyard.observability.tables import inventory_table
+
+    if not isinstance(result, UpResult):
+        lines = summary_lines(
+            result.outcome, scenario=scenario.spec.name, folder=str(result.folder), why=result.why,
+            repeat=f"nodeyard up {scenario.path}", after=result.after,
+        )  # fmt: skip
+        click.echo(summary_text(lines, colour=output.is_terminal(sys.stderr)), err=True, nl=False)
+        if as_json:
+            status = int(result.exit_status)
+            output.print_json({**verdict_document(result.outcome), "folder": str(result.folder), "exit_status": status})
+        return int(result.exit_status)
+    if as_json:
+        document = inventory_document(result.run, result.inventory)
+        output.print_json({**document, "folder": str(result.folder), "ttl": result.ttl, "exit_status": 0})
+        return 0
+    output.print_tables([inventory_table(result.inventory)])
+    click.echo(f"up: {result.run}, for {format_duration(result.ttl)}")
+    click.echo(f"folder:  {result.folder}")
+    click.echo(f"down:    nodeyard down {result.run}")
+    return 0

@@ -198,7 +198,9 @@ def test_a_ledger_with_open_entries_stays(ledger: FileLedger) -> None:
     assert try_hold(ledger.path) is None
     assert not ledger.close()
     assert not ledger.close()
+    ledger.note_over()
     assert read(ledger.path).entries == (entry,)
+    assert read(ledger.path).over
 
 
 def test_one_holder_at_a_time(ledger: FileLedger) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,7 +118,8 @@ async def reap(path: Path, *, equip: Equip, clock: Clock, patience: float = PATI
     except poll.Timeout:
         note(path, ["given up; 'nodeyard gc' tries again"], clock.utc())
         return False
-    reaper_log_path(path).unlink(missing_ok=True)
+    with suppress(OSError):  # it was opened for us before somebody else had closed the ledger
+        reaper_log_path(path).unlink()
     return True
 
 

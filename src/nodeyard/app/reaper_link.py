@@ -18,11 +18,14 @@ from typing import Self
 
 from nodeyard._aio import poll
 from nodeyard._aio.clock import Clock
+from nodeyard.domain.events import ReaperReady, ReaperReplaced
 from nodeyard.domain.run_identity import MARK_VARIABLE
+from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.bootstrap import ReaperUnavailable
 from nodeyard.ledger.gate import ReaperGate
 from nodeyard.ledger.host import ProcessRef, process_start
 from nodeyard.ledger.ledger import FileLedger
+from nodeyard.ports.observer import Emit
 
 WATCHER = Path(__file__).with_name("reaper_watch.py")
 ACK = 10.0
@@ -176,16 +179,31 @@ class ReaperLink:
     the block; what the block raises passes through as it is, which a ``TaskGroup`` would not let it.
     """
 
-    def __init__(self, ledger: FileLedger, gate: ReaperGate, *, clock: Clock, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        ledger: FileLedger,
+        gate: ReaperGate,
+        *,
+        clock: Clock,
+        environment: Mapping[str, str],
+        emit: Emit | None = None,
+    ) -> None:
         """``environment`` is the reaper's: it holds what ``env:`` secrets and adapters need."""
         self._ledger = ledger
         self._gate = gate
         self._clock = clock
         self._environment = environment
+        self._emit = emit
         self._watcher: Watcher | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._until: float | None = None
         self._handed_over = False
+        self._lost = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process that watches now."""
+        return self._watcher.pid if self._watcher is not None else None
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name="reaper-link")
@@ -250,16 +268,18 @@ class ReaperLink:
             await asyncio.wait({keeper})
 
     async def _keep(self) -> None:
-        failures, why = 0, ""
+        failures = 0
         try:
             while failures < ATTEMPTS:
                 started = self._clock.now()
-                why = await self._watch_once()
+                self._lost = await self._watch_once()
                 failures = 1 if self._clock.now() - started >= STEADY else failures + 1
         except Exception as error:  # noqa: BLE001 - whoever waits at the gate must learn of it
-            why = f"{type(error).__name__}: {error}"
+            self._lost = f"{type(error).__name__}: {error}"
         self._gate.fail(
-            ReaperUnavailable("no reaper watches over this run, so nothing may be made", evidence=[why], hint=HINT)
+            ReaperUnavailable(
+                "no reaper watches over this run, so nothing may be made", evidence=[self._lost], hint=HINT
+            )
         )
 
     async def _watch_once(self) -> str:
@@ -288,5 +308,12 @@ class ReaperLink:
         if self._handed_over and self._until is not None:
             watcher.tell(f"detach {max(0.0, self._until - self._clock.now()):.3f}")
         self._gate.open()
+        self._tell_observers(watcher.pid)
         await watcher.wait()
         return f"the watching process {watcher.pid} ended"
+
+    def _tell_observers(self, pid: int) -> None:
+        if self._emit is not None:
+            # A journal that cannot be written ends the run by its own words, not as trouble with the reaper.
+            with contextlib.suppress(NodeyardError):
+                self._emit(ReaperReplaced(pid=pid, reason=self._lost) if self._lost else ReaperReady(pid=pid))

@@ -163,7 +163,7 @@ def try_lock(fd: int, path: Path) -> bool:
 def remove(file: AppendFile) -> None:
     """Close a ledger of which nothing is open; call with its lock held."""
     file.write_or_owe(CLOSED_LINE)
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         reaper_log_path(file.path).unlink()
     try:
         file.path.unlink()

@@ -102,7 +102,7 @@ class FileLedger:
         return detached
 
     def note_over(self) -> None:
-        """Write that this runner has given the run up, although its process may go on."""
+        """Write that this runner has given the run up, although its process may go on. No effect after ``close``."""
         self._file.write_or_owe(lines.OVER_LINE)
 
     async def lock(self, *, clock: Clock, deadline: float) -> None:
@@ -123,12 +123,15 @@ class FileLedger:
     def close(self) -> bool:
         """Let go of the file; ``True`` when nothing was open and it was removed. Call with the lock held.
 
-        Raises ``RunFolderUnusable`` when it cannot be removed. Idempotent.
+        With something open it is left to others, and says that this runner has given the run up. Raises
+        ``RunFolderUnusable`` when it cannot be removed. Idempotent.
         """
         if self._file.fd < 0:
             return not self._open
         try:
-            if not self._open:
+            if self._open:
+                self.note_over()
+            else:
                 files.remove(self._file)
             return not self._open
         finally:

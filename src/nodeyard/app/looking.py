@@ -1,4 +1,4 @@
-"""Runs seen from outside: which there are, what one is like, its nodes' output, and their end by ``down`` and ``gc``."""
+"""Runs seen from outside: which there are, what one is like, its nodes' output. Also their end by ``down``, ``gc``."""
 
 from __future__ import annotations
 

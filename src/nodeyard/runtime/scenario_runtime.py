@@ -102,6 +102,17 @@ class ScenarioRuntime:
             ]
         self._record.checks.extend(task.result() for task in tasks)
 
+    async def check(self, options: CheckOptions) -> Check:
+        """Make one check now, beyond those of the scenario; it counts like them. Raises cancellation only."""
+        seed = f"{self._request.seed}/extra/{len(self._record.checks)}"
+        check = await self._decide(options, self._context(seed, options.label, self._request.deadline))
+        self._report(check)
+        return check
+
+    def report(self, check: Check) -> None:
+        """Take a check that somebody else decided; it counts like the others."""
+        self._report(check)
+
     async def _run_step(self, index: int, step: StepSpec) -> str:
         """Why the later steps are to be skipped, or an empty text."""
         request = self._request

@@ -10,7 +10,7 @@ from pydantic import Field
 from nodeyard._aio import poll
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.node_client import KeyValue
-from nodeyard.domain.quantity import PositiveDuration, format_duration
+from nodeyard.domain.quantity import PositiveDuration, Switch, format_duration
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import StepOptions
 from nodeyard.domain.selectors import Selector, SelectorField, SelectorKind
@@ -46,7 +46,7 @@ class GetOptions(StepOptions):
     key: Annotated[str, Field(min_length=1)]
     expect: str | None = None
     target: SelectorField = ANY
-    local: bool = Field(default=False, description="ask the node alone, without agreement")
+    local: Switch = Field(default=False, description="ask the node alone, without agreement")
     within: PositiveDuration = Field(default=10.0, description="tried again until then")
 
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from nodeyard.domain.capability import Capability
+from nodeyard.domain.quantity import Switch
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import StepOptions
 from nodeyard.domain.selectors import SelectorField
@@ -34,7 +35,7 @@ class TargetOptions(StepOptions):
 class ReadyOptions(TargetOptions):
     """Which nodes, and whether the step waits until they are ready again."""
 
-    wait: bool = Field(default=True, description="return only when the node is ready again")
+    wait: Switch = Field(default=True, description="return only when the node is ready again")
 
 
 class PatchOptions(ReadyOptions):

@@ -115,7 +115,7 @@ def _read_project(path: Path) -> dict[str, str]:
         if key not in KEYS
     ]
     problems += [
-        Problem(str(path), path=key, message="Input should be a valid string")
+        Problem(str(path), path=key, message="Input should be a text")
         for key, value in content.items()
         if key in KEYS and not isinstance(value, str)
     ]
@@ -151,6 +151,8 @@ class Secrets:
         if not secret.is_reference:
             return secret.expose_literal(), ""
         scheme, _, name = secret.reference.partition(":")
+        if not name:
+            return "", f"'{scheme}:' refers to nothing; write {scheme}:{'NAME' if scheme == 'env' else 'PATH'}"
         if scheme == "env":
             value = self._environment.get(name, "")
             return value, "" if value else f"the environment variable {name} is not set, or is empty"
@@ -160,8 +162,8 @@ class Secrets:
                 value = file.read(LARGEST_SECRET).removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            return "", f"the secret file {path} cannot be read: {reason}"
-        return value, "" if value else f"the secret file {path} is empty"
+            return "", f"the secret file {name} cannot be read: {reason}"
+        return value, "" if value else f"the secret file {name} is empty"
 
 
 def _nobody(_: str) -> None:

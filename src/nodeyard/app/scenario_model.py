@@ -48,13 +48,19 @@ def scenario_model(registry: Registry) -> type[ScenarioSpec]:
     return cast("type[ScenarioSpec]", made)
 
 
+def scenario_schema(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of a scenario file, with what is installed; editors complete and check by it."""
+    made = scenario_model(registry).model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Nodeyard scenario"}
+
+
 def _sources(what: str, plugins: Plugins[Any], base: type[Spec]) -> Any:
     options: list[Any] = [plugin.options for plugin in plugins.usable().values()]
     for name in KNOWN_SOURCES:
         if name not in plugins:
             fields: dict[str, Any] = {"type": (Literal[name], ...)}
             title = f"Uninstalled{name.capitalize()}{what.capitalize()}"
-            options.append(create_model(title, __base__=(Uninstalled, base), **fields))
+            options.append(create_model(title, __base__=(base, Uninstalled), **fields))
     return _union(options, "type")
 
 
@@ -86,7 +92,7 @@ def _word_of(value: Any) -> str | None:
     if isinstance(value, StepSpec):
         return value.word
     if isinstance(value, str):
-        return value
+        return value  # a bare word is told apart from no step at all
     return str(next(iter(value))) if isinstance(value, dict) and len(value) == 1 else None
 
 
@@ -103,9 +109,4 @@ def _title(word: str) -> str:
     return "".join(part.capitalize() for part in word.replace("_", "-").split("-"))
 
 
-def is_uninstalled(options: object) -> bool:
-    """Whether these are the options of a deployer or provider that is not installed here."""
-    return isinstance(options, Uninstalled)
-
-
-__all__ = ["KNOWN_SOURCES", "Uninstalled", "is_uninstalled", "scenario_model"]
+__all__ = ["KNOWN_SOURCES", "scenario_model", "scenario_schema"]

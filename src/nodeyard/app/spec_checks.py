@@ -5,27 +5,29 @@ Each gives all the problems that it finds, with their places. Reads the files an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from nodeyard.bootstrap.planning import known_members, plan_nodes
-from nodeyard.domain.document import Document, Path_, nearest
-from nodeyard.domain.policy import impossible_from_start
-from nodeyard.domain.scenario_spec import ScenarioSpec, managed_names, node_groups
+from nodeyard.domain.document import Document, Path_, closest, nearest
+from nodeyard.domain.node_handle import OriginClass
+from nodeyard.domain.policy import FIELDS_OF_POLICY, Member, ReadinessSpec, needs
+from nodeyard.domain.scenario_spec import ScenarioSpec, StepOptions, managed_names, node_groups
 from nodeyard.domain.secrets import Secret
-from nodeyard.domain.selectors import Selector
-from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Tls
+from nodeyard.domain.selectors import WORDS, Selector, SelectorKind
+from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar, Tls
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import Problem
+from nodeyard.runtime.steps.lifecycle import PatchOptions
 
 if TYPE_CHECKING:
     from nodeyard.app.config import Secrets
     from nodeyard.app.registry import Registry
     from nodeyard.ports.kind import NodeKind
 
+RELATIVE = "the path is relative to the scenario's folder"
 Found = Iterator[tuple[Path_, str, str]]
 """Path, message and hint of each problem."""
 
@@ -41,7 +43,7 @@ class _Checker:
         self, spec: ScenarioSpec, document: Document, registry: Registry, secrets: Secrets, base: Path
     ) -> None:
         self.spec, self.document, self.registry, self.secrets, self.base = spec, document, registry, secrets, base
-        self.names = [*managed_names(spec), *(node.name for node in spec.source.external)]
+        self.names = frozenset((*managed_names(spec), *(node.name for node in spec.source.external)))
 
     def all(self) -> Found:
         """Each check in turn."""
@@ -51,11 +53,17 @@ class _Checker:
         for position, node in enumerate(self.spec.source.external):
             yield from self._external(node, ("source", "external", position))
         yield from self._selectors(self.spec.readiness, ("readiness",))
+        yield from self._readiness(self.spec.readiness, ("readiness",), self._members())
         for position, step in enumerate(self.spec.steps):
-            yield from self._selectors(step.options, ("steps", position, step.word))
+            path: Path_ = ("steps", position, step.word)
+            yield from self._selectors(step.options, path)
+            if isinstance(step.options, StepOptions) and step.options.readiness is not None:
+                everyone = self._members(on_demand=True)
+                yield from self._readiness(step.options.readiness, (*path, "readiness"), everyone)
+            if isinstance(step.options, PatchOptions):
+                yield from self._patch(step.options, (*path, "config"))
         for position, check_ in enumerate(self.spec.expectations):
             yield from self._selectors(check_, ("expectations", position))
-        yield from self._readiness()
         yield from self._secrets(self.spec.source, ("source",))
 
     def _group_path(self, position: int) -> Path_:
@@ -79,21 +87,19 @@ class _Checker:
     def _group(self, group: NodeGroup, path: Path_) -> Found:
         if group.kind is not None:
             yield from self._kind(group.kind, (*path, "kind"))
+        names = frozenset(group.names)
         for name in group.patches:
-            if name not in group.names:
-                hint = nearest(name, group.names) if len(group.names) < 1000 else ""
-                yield (*path, "patches", name), f"the group has no node '{name}'", hint
+            if name not in names:
+                yield (*path, "patches", name), f"the group has no node '{name}'", _near(name, names)
         kind = self._known_kind(group.kind)
         if kind is None:
             return
         for key, message in kind.config_problems(group.config):
             yield (*path, "config", key), message, ""
         for name, patch in group.patches.items():
-            for key, message in kind.config_problems(patch):
+            for key, message in _caused(kind, group.config, patch):
                 yield (*path, "patches", name, key), message, ""
-        if group.role is not None and group.role not in kind.roles:
-            roles = f"its roles are {', '.join(kind.roles)}" if kind.roles else "it has no roles"
-            yield (*path, "role"), f"kind '{kind.name}' has no role '{group.role}'", roles
+        yield from _role(group.role, kind, path)
 
     def _external(self, node: ExternalNode, path: Path_) -> Found:
         if node.kind is not None:
@@ -107,6 +113,7 @@ class _Checker:
             yield (*path, "endpoints", port), f"kind '{kind.name}' has no port '{port}'", nearest(port, ports)
         if kind.api_port not in node.endpoints and not strange:
             yield (*path, "endpoints"), f"'{kind.api_port}', the API port of kind '{kind.name}', is missing", ""
+        yield from _role(node.role, kind, path)
 
     def _selectors(self, options: BaseModel, path: Path_) -> Found:
         """Names that no node of the scenario has. What an attach provider will find is not known yet."""
@@ -114,29 +121,56 @@ class _Checker:
             return
         for name, field in type(options).model_fields.items():
             value = getattr(options, name)
-            if not isinstance(value, Selector):
-                continue
-            for word in value.names:
+            here = (*path, field.alias or name)
+            if isinstance(value, BaseModel):
+                yield from self._selectors(value, here)
+            for word in value.names if isinstance(value, Selector) else ():
                 if word not in self.names:
-                    hint = nearest(word, self.names) if len(self.names) < 1000 else ""
-                    yield (*path, field.alias or name), f"there is no node '{word}'", hint
+                    yield here, f"there is no node '{word}'", _near(word, self.names, WORDS)
 
-    def _readiness(self) -> Found:
-        if any(self._known_kind(group.kind) is None for group in node_groups(self.spec)):
+    def _patch(self, options: PatchOptions, path: Path_) -> Found:
+        """What a kind refuses of a patch step's config, beside the config that the nodes have."""
+        told: set[tuple[str, str]] = set()
+        for group in node_groups(self.spec):
+            kind, target = self._known_kind(group.kind), options.target
+            meant = target.kind is not SelectorKind.NAMES or not frozenset(target.names).isdisjoint(group.names)
+            if kind is not None and meant:
+                told.update(_caused(kind, group.config, options.config))
+        for key, message in sorted(told):
+            yield (*path, key), message, ""
+
+    def _members(self, *, on_demand: bool = False) -> tuple[Member, ...] | None:
+        """The declared membership, or ``None`` where only the run can know it."""
+        source = self.spec.source
+        if isinstance(source, Attached) and source.attach.expect is None:
+            return None
+        members = [
+            Member(OriginClass.MANAGED, name)
+            for group in node_groups(self.spec)
+            if on_demand or not group.on_demand
+            for name in group.names
+        ]
+        members += [Member(OriginClass.EXTERNAL, node.name) for node in source.external]
+        if isinstance(source, Attached):
+            members += [Member(OriginClass.ATTACHED, None)] * (source.attach.expect or 0)
+        return tuple(members)
+
+    def _readiness(self, spec: ReadinessSpec, path: Path_, members: tuple[Member, ...] | None) -> Found:
+        """Each demand that could not be met even if every declared node were ready."""
+        if members is None or spec.policy == "required":
             return
-        planned = plan_nodes(self.spec, self.registry.kinds) if node_groups(self.spec) else ()
-        if isinstance(self.spec.source, Attached) and self.spec.source.attach.expect is None:
-            return
-        message = impossible_from_start(self.spec.readiness, known_members(self.spec, planned))
-        if message:
-            yield ("readiness",), message, "lower the number, or declare more nodes"
+        keys = [key for key in FIELDS_OF_POLICY[spec.policy] if getattr(spec, key) is not None]
+        for key, need in zip(keys, needs(spec, members), strict=True) if keys else ():
+            if need.least > len(need.members):
+                wanted = f"wants {need.least} of {need.label}, but there are only {len(need.members)}"
+                yield (*path, key), wanted, "lower the number, or declare more nodes"
 
     def _secrets(self, value: object, path: Path_) -> Found:
         """References that lead nowhere, and TLS files that are not there."""
         if isinstance(value, Secret):
             problem = self.secrets.problem(value)
             if problem:
-                yield path, problem, ""
+                yield path, problem, RELATIVE if value.reference.startswith("file:") else ""
         elif isinstance(value, Tls):
             yield from self._tls(value, path)
         elif isinstance(value, BaseModel):
@@ -155,4 +189,23 @@ class _Checker:
         for name in ("ca", "cert", "key"):
             given = getattr(tls, name)
             if given is not None and not (self.base / given).is_file():
-                yield (*path, name), f"there is no file {given}", "the path is relative to the scenario's folder"
+                yield (*path, name), f"there is no file {given}", RELATIVE
+
+
+def _near(word: str, nodes: Collection[str], words: Collection[str] = ()) -> str:
+    """A hint at a node or at a word that means nodes. To compare with thousands of names would take seconds."""
+    close = closest(word, [*words, *nodes]) if len(nodes) < 1000 else ""
+    return f"did you mean '{close}'?" if close else nearest(word, nodes) if len(nodes) <= 12 else ""
+
+
+def _role(role: str | None, kind: NodeKind, path: Path_) -> Found:
+    if role is not None and role not in kind.roles:
+        roles = f"its roles are {', '.join(kind.roles)}" if kind.roles else "it has no roles"
+        yield (*path, "role"), f"kind '{kind.name}' has no role '{role}'", roles
+
+
+def _caused(kind: NodeKind, config: Mapping[str, Scalar], patch: Mapping[str, Scalar]) -> list[tuple[str, str]]:
+    """What a patch makes wrong that was not wrong before; a rule over several keys is one of the patch's first."""
+    before = set(kind.config_problems(config))
+    found = [problem for problem in kind.config_problems({**config, **patch}) if problem not in before]
+    return [(key if key in patch else next(iter(patch)), message) for key, message in found] if patch else []

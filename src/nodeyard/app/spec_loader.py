@@ -6,7 +6,7 @@ that need installed kinds (``spec_checks``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -14,21 +14,23 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import Node
 
 from nodeyard.app import spec_checks, spec_problems
 from nodeyard.app.config import Secrets
 from nodeyard.app.registry import Registry
-from nodeyard.app.scenario_model import is_uninstalled, scenario_model
+from nodeyard.app.scenario_model import KNOWN_SOURCES, scenario_model
 from nodeyard.app.variables import missing_message, substitute
-from nodeyard.domain.document import Document, yaml_problem
+from nodeyard.app.yaml_values import values_of
+from nodeyard.domain.document import Document, Path_, yaml_problem
+from nodeyard.domain.quantity import WRITTEN
 from nodeyard.domain.scenario_spec import ScenarioSpec
-from nodeyard.domain.sources import Attached, Managed
 from nodeyard.errors.validation import Problem, SourceUnsupported, SpecInvalid
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a scenario file; more is not one that a person wrote."""
+INSTALLED_HINT = "'nodeyard kinds' lists what is installed"
 EMPTY_HINT = "'nodeyard init' writes a scenario that runs"
 
 
@@ -58,14 +60,13 @@ def load_scenario(path: Path, registry: Registry, environment: Mapping[str, str]
 def parse_scenario(text: str, path: Path, registry: Registry, environment: Mapping[str, str],
                    variables: Mapping[str, str] | None = None) -> LoadedScenario:  # fmt: skip
     """As ``load_scenario``, from text; ``path`` is what messages call it, and where relative paths start."""
-    raw, document, problems, used = _parse(text, str(path), variables or {})
-    spec = _validate(raw, document, registry, problems)
-    if spec is not None:
-        secrets = Secrets(environment, path.absolute().parent)
-        problems += spec_checks.check(spec, document, registry, secrets, path.absolute().parent)
-    if problems or spec is None:
+    parsed = _parse(text, str(path), variables or {})
+    spec = _validate(parsed, registry)
+    base = path.absolute().parent
+    problems = spec_checks.check(spec, parsed.document, registry, Secrets(environment, base), base)
+    if problems:
         raise SpecInvalid(problems)
-    return LoadedScenario(spec, path, frozenset(used))
+    return LoadedScenario(spec, path, parsed.used)
 
 
 def dump_resolved(spec: ScenarioSpec) -> str:
@@ -94,73 +95,79 @@ def _read(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise refuse(f"not UTF-8 text: {error.reason} at byte {error.start}") from error
+        before = content[: error.start].decode("utf-8-sig").rpartition("\n")
+        line, column = before[0].count("\n") + bool(before[1]) + 1, len(before[2]) + 1
+        raise SpecInvalid([Problem(str(path), line, column, "", f"not UTF-8 text: {error.reason}")]) from error
 
 
-def _parse(text: str, file: str, variables: Mapping[str, str]) -> tuple[Any, Document, list[Problem], set[str]]:
+@dataclass
+class _Parsed:
+    """A file as values. ``broken`` are the paths of what could not be read: nothing more is said of them."""
+
+    document: Document
+    problems: list[Problem]
+    used: frozenset[str]
+
+    @property
+    def broken(self) -> frozenset[str]:
+        return frozenset(problem.path for problem in self.problems)
+
+
+def _parse(text: str, file: str, variables: Mapping[str, str]) -> _Parsed:
     yaml = YAML(typ="safe", pure=True)
-    yaml.allow_duplicate_keys = True  # they are found below, all of them
     try:
         tree: Node | None = yaml.compose(text)
         if tree is None:
             raise SpecInvalid([Problem(file, message="the file is empty", hint=EMPTY_HINT)])
         done = substitute(tree, variables, yaml.resolver)
-        raw = yaml.constructor.construct_document(tree)
+        values = values_of(tree, file)
     except YAMLError as error:
-        problem = yaml_problem(file, error)
-        if isinstance(error, MarkedYAMLError) and "single document" in str(error.context):
-            problem = Problem(file, problem.line, problem.column, "", "a scenario file holds one document")
-        raise SpecInvalid([problem]) from error
+        raise SpecInvalid([yaml_problem(file, error, text)]) from error
     except (ValueError, RecursionError) as error:
-        raise SpecInvalid([Problem(file, 1, 1, "", f"not valid YAML: {error}")]) from error
-    document = Document(file, text, raw, tree)
-    problems = list(_duplicates(tree, file))
+        raise SpecInvalid([Problem(file, 1, 1, "", "not valid YAML: nested too deeply")]) from error
+    problems = values.problems
     for node, name in done.missing:
         message, hint = missing_message(name, variables)
-        problems.append(Problem(file, node.start_mark.line + 1, node.start_mark.column + 1, "", message, hint))
-    return raw, document, problems, done.used
+        place = node.start_mark.line + 1, node.start_mark.column + 1
+        problems.append(Problem(file, *place, values.paths.get(id(node), ""), message, hint))
+    return _Parsed(Document(file, text, values.value, tree), problems, frozenset(done.used))
 
 
-def _duplicates(node: Node, file: str, path: tuple[str, ...] = ()) -> Iterator[Problem]:
-    if isinstance(node, MappingNode):
-        first: dict[str, int] = {}
-        for key, value in node.value:
-            word = str(key.value)
-            where, line = ".".join((*path, word)), key.start_mark.line + 1
-            if word in first:
-                message = f"the key '{word}' stands twice"
-                column = key.start_mark.column + 1
-                yield Problem(file, line, column, where, message, f"the first one is on line {first[word]}")
-            first.setdefault(word, line)
-            yield from _duplicates(value, file, (*path, word))
-    elif isinstance(node, SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _duplicates(item, file, (*path, str(index)))
-
-
-def _validate(raw: Any, document: Document, registry: Registry, problems: list[Problem]) -> ScenarioSpec | None:
-    """The model's value; ``None`` when there are problems, which are added. Raises ``SourceUnsupported``."""
-    if not isinstance(raw, dict):
-        problems.append(document.problem((), "a scenario is a mapping of keys to values", EMPTY_HINT))
-        return None
+def _validate(parsed: _Parsed, registry: Registry) -> ScenarioSpec:
+    """The model's value. Raises ``SpecInvalid``, ``SourceUnsupported``."""
+    document, problems, broken = parsed.document, list(parsed.problems), parsed.broken
+    if not isinstance(document.value, dict):
+        raise SpecInvalid(problems or [document.problem((), "a scenario is a mapping of keys to values", EMPTY_HINT)])
+    spec: ScenarioSpec | None = None
     model = scenario_model(registry)
     try:
-        spec = model.model_validate(raw)
+        spec = model.model_validate(document.value, context=WRITTEN)
     except ValidationError as error:
-        problems += spec_problems.translate(error, model, document)
-        return None
-    if not problems:
-        _refuse_uninstalled(spec)
+        found = spec_problems.translate(error, model, document)
+        problems += [problem for problem in found if problem.path not in broken]
+    unsupported = _uninstalled(document.value, registry)
+    if unsupported is not None:
+        path, message = unsupported
+        if not problems:
+            raise SourceUnsupported(message, hint=INSTALLED_HINT)
+        problems.append(document.problem(path, message, INSTALLED_HINT))
+    if problems or spec is None:
+        raise SpecInvalid(problems)
     return spec
 
 
-def _refuse_uninstalled(spec: ScenarioSpec) -> None:
-    source = spec.source
-    found = source.deployer if isinstance(source, Managed) else source.attach if isinstance(source, Attached) else None
-    if found is None or not is_uninstalled(found):
-        return
-    what = "deployer" if isinstance(source, Managed) else "attach provider"
-    raise SourceUnsupported(
-        f"the {what} '{found.type}' is known, but not installed here",
-        hint="'nodeyard kinds' lists what is installed",
+def _uninstalled(raw: Mapping[str, Any], registry: Registry) -> tuple[Path_, str] | None:
+    """The place of a deployer or attach provider that every schema knows and this environment lacks."""
+    source = raw.get("source")
+    if not isinstance(source, dict):
+        return None
+    sides: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
+        ("deployer", "deployer", registry.deployers),
+        ("attach", "attach provider", registry.attach),
     )
+    for key, what, installed in sides:
+        options = source.get(key)
+        name = options.get("type") if isinstance(options, dict) else None
+        if name in KNOWN_SOURCES and name not in installed:
+            return ("source", key, "type"), f"the {what} '{name}' is known, but not installed here"
+    return None

@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from nodeyard.errors.validation import Problem, SpecInvalid
 
@@ -24,7 +25,7 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file. ``value`` is what JSON can hold, ``None`` for an empty file; ``composed`` its tree if there is one."""
+    """A parsed file. ``value`` is what JSON can hold, ``None`` for an empty file; ``composed`` its tree, if known."""
 
     file: str
     text: str
@@ -66,10 +67,15 @@ def dotted(path: Sequence[str | int]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint at the right word: the one that is close, else all that there are."""
     words = sorted(known)
-    close = get_close_matches(word, words, n=1, cutoff=0.6)
+    close = closest(word, words)
     if close:
-        return f"did you mean '{close[0]}'?"
+        return f"did you mean '{close}'?"
     return f"known here: {', '.join(words)}" if words else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The one word that is meant most likely, or an empty text."""
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
 def parse(text: str, file: str) -> Document:
@@ -85,7 +91,7 @@ def parse(text: str, file: str) -> Document:
     try:
         return Document(file, text, _yaml().load(_as_yaml(text)))
     except YAMLError as error:
-        raise SpecInvalid([broken if broken and file.endswith(".json") else yaml_problem(file, error)]) from error
+        raise SpecInvalid([broken if broken and file.endswith(".json") else yaml_problem(file, error, text)]) from error
     except (ValueError, RecursionError) as error:
         raise SpecInvalid([broken or Problem(file, 1, 1, "", f"not valid YAML: {error}")]) from error
 
@@ -110,11 +116,38 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def yaml_problem(file: str, error: YAMLError) -> Problem:
-    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+YAML_HINTS = {
+    "found character '\\t' that cannot start any token": "YAML is indented with blanks, never with tabs",
+    "mapping values are not allowed here": "a text that contains ': ' stands in quotes",
+}
+
+
+def yaml_problem(file: str, error: YAMLError, text: str = "") -> Problem:
+    """What the YAML parser said, where, and what it was reading; with ``text``, what people mean to write there."""
+    if isinstance(error, ReaderError):
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return Problem(file, line, column, "", f"not valid YAML: the character U+{error.character:04X} is not allowed")
+    if not isinstance(error, MarkedYAMLError):
+        return Problem(file, 1, 1, "", f"not valid YAML: {' '.join(str(error).split())}")
+    mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    said = error.problem if isinstance(error, MarkedYAMLError) and error.problem else str(error)
-    return Problem(file, line, column, "", f"not valid YAML: {' '.join(said.split())}")
+    if "single document" in str(error.context):
+        return Problem(file, line, column, "", "not valid YAML: a file holds one document")
+    said = " ".join(str(error.problem or error.context).split())
+    return Problem(file, line, column, "", f"not valid YAML: {said}", _yaml_hint(error, said, line, column, text))
+
+
+def _yaml_hint(error: MarkedYAMLError, said: str, line: int, column: int, text: str) -> str:
+    lines = text.splitlines()
+    if line <= len(lines) and lines[line - 1][:column].endswith("${"):
+        return "inside braces or brackets, a variable stands in quotes"
+    if said in YAML_HINTS:
+        return YAML_HINTS[said]
+    begun = error.context_mark
+    if begun is not None and error.context is not None and begun.line + 1 < line:
+        return f"{' '.join(error.context.split())} that begins on line {begun.line + 1}"
+    return ""
 
 
 def _child(node: Node | None, part: str | int) -> tuple[Any, Node] | None:

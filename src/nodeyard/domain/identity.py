@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "tcp": 0}
 LOOPBACK = "127.0.0.1"
+IPV6_IN_BRACKETS = "an IPv6 address in a URL stands in brackets, as in http://[fd00::1]:2379"
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"})
 
 
@@ -57,11 +58,13 @@ def host_port(url: str) -> HostPort:
     try:
         parts = urlsplit(url if "://" in url else f"tcp://{url}")
     except ValueError:
-        raise ValueError("an IPv6 address in a URL stands in brackets, as in http://[fd00::1]:2379") from None
+        raise ValueError(IPV6_IN_BRACKETS) from None
     if "@" in parts.netloc:
         raise ValueError("a URL must not contain credentials; use 'auth:' instead")
     if not normal_host(parts.hostname or ""):
         raise ValueError("a URL needs a host, as in http://127.0.0.1:2379")
+    if parts.netloc.count(":") > 1 and "[" not in parts.netloc:
+        raise ValueError(IPV6_IN_BRACKETS)
     try:
         port = parts.port
     except ValueError:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import inf, isfinite
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, ValidationInfo, WithJsonSchema
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -25,6 +25,22 @@ def parse_duration(value: Any) -> float:
     return seconds
 
 
+WRITTEN = "written"
+"""Validation context of what a person wrote: there a number without a unit is no duration."""
+
+
+def _duration(value: Any, info: ValidationInfo) -> float:
+    return parse_duration(str(value) if info.context == WRITTEN else value)
+
+
+def parse_switch(value: Any) -> bool:
+    """True or false, also as the texts ``true`` and ``false``, which a variable in quotes gives."""
+    texts = {"true": True, "false": False}
+    if isinstance(value, bool) or (isinstance(value, str) and value in texts):
+        return texts[value] if isinstance(value, str) else value
+    raise ValueError("Input should be true or false")
+
+
 def format_duration(seconds: float) -> str:
     """A spelling that ``parse_duration`` reads back exactly; in milliseconds or minutes where that is short."""
     if seconds and seconds < 1:
@@ -40,13 +56,16 @@ def format_duration(seconds: float) -> str:
 
 Duration = Annotated[
     float,
-    BeforeValidator(parse_duration),
+    BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["250ms", "20s", "5m"]}),
 ]
 """Seconds, written as ``250ms``, ``20s``, ``5m``; serialised the same way."""
 
 PositiveDuration = Annotated[Duration, Field(gt=0)]
+
+Switch = Annotated[bool, BeforeValidator(parse_switch), WithJsonSchema({"type": "boolean"})]
+"""Not pydantic's own reading, for which ``yes`` and ``off`` are booleans: in YAML 1.2 they are texts."""
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 NodeName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]

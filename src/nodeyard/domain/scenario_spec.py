@@ -6,9 +6,10 @@ The registry narrows ``source`` and ``steps`` to what is installed; everything e
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic_core import PydanticCustomError
 
 from nodeyard.domain.policy import (
     BootstrapPolicy,
@@ -21,6 +22,8 @@ from nodeyard.domain.quantity import PositiveDuration
 from nodeyard.domain.sources import Attached, ExternalOnly, Managed, NodeGroup, Source, Spec
 
 FORMAT_VERSION = 1
+NAMES_TWICE: Final = "names_twice"
+"""The type of the error that two nodes have one name."""
 
 
 class StepOptions(Spec):
@@ -83,7 +86,8 @@ class ScenarioSpec(Spec):
         names = [*managed_names(self), *(node.name for node in self.source.external)]
         twice = sorted(name for name, uses in Counter(names).items() if uses > 1)
         if twice:
-            raise ValueError(f"two nodes are called '{twice[0]}'; names are unique within a scenario")
+            said = "two nodes are called '{first}'; names are unique within a scenario"
+            raise PydanticCustomError(NAMES_TWICE, said, {"first": twice[0]})
         return self
 
 

@@ -13,10 +13,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.identity import host_port
-from nodeyard.domain.quantity import NAME_PATTERN, NodeName
+from nodeyard.domain.quantity import NAME_PATTERN, NodeName, Switch
 from nodeyard.domain.secrets import Secret
 
 NAME = re.compile(NAME_PATTERN)
+GROUP_NAME_PATTERN = r"^[a-z0-9{]([a-z0-9{}-]*[a-z0-9}])?$"
+HEADER_PATTERN = r"^[A-Za-z0-9-]+$"
+MEMORY_PATTERN = r"^\d+(Ki|Mi|Gi|k|M|G)?$"
+SCHEMES = ("http", "https", "tcp", "ws", "wss", "grpc", "grpcs")
 Scalar = bool | int | float | str
 Config = dict[str, Scalar]
 
@@ -38,7 +42,7 @@ class BasicAuth(Spec):
 class HeaderAuth(Spec):
     """One header that every request carries."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    name: Annotated[str, Field(pattern=HEADER_PATTERN)]
     value: Secret
 
 
@@ -80,6 +84,9 @@ AllowedCapability = Annotated[Capability, Field(description="granted on nodes of
 
 
 def _check_url(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme.lower() not in SCHEMES:
+        raise ValueError(f"a URL begins with one of {', '.join(SCHEMES)}, as in http://127.0.0.1:2379")
     host_port(url)
     return url
 
@@ -103,14 +110,14 @@ class Resources(Spec):
     """Limits of one node; a backend that cannot hold one refuses it."""
 
     cpu: Annotated[float, Field(gt=0)] | None = None
-    memory: Annotated[str, Field(pattern=r"^\d+(Ki|Mi|Gi|k|M|G)?$")] | None = None
+    memory: Annotated[str, Field(pattern=MEMORY_PATTERN)] | None = None
 
 
 class NodeGroup(Spec):
     """A number of alike managed nodes. ``name`` is a template over ``{index}``, which counts from 0."""
 
     count: Annotated[int, Field(ge=1, le=10_000)] = 1
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9{}-]*[a-z0-9}])?$")] = "n{index}"
+    name: Annotated[str, Field(pattern=GROUP_NAME_PATTERN)] = "n{index}"
     kind: str | None = None
     role: str | None = None
     binary: str | None = None
@@ -119,7 +126,7 @@ class NodeGroup(Spec):
     patches: dict[NodeName, Config] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict, description="values; env:NAME and file:PATH stay secret")
     resources: Resources | None = None
-    on_demand: bool = False
+    on_demand: Switch = False
 
     @property
     def names(self) -> tuple[str, ...]:

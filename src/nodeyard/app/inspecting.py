@@ -18,7 +18,7 @@ def inspection(found: RunView) -> Iterator[str | Table]:
     if found.verdict is not None:
         yield from _verdict(found.verdict)
     elif row.state == "ended":
-        yield "no verdict was written: the run was killed before it could"
+        yield "it has no verdict: it was only brought up, or it was killed before it had one"
     nodes = (found.inventory or {}).get("nodes", [])
     if nodes:
         yield _nodes(nodes)

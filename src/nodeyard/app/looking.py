@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,12 @@ from nodeyard.errors.validation import UsageError
 from nodeyard.ledger import file as ledgers
 from nodeyard.ledger.host import is_alive, this_host
 from nodeyard.ledger.state import LedgerState
+from nodeyard.observability.bus import EventBus
 from nodeyard.observability.files import node_folder
+from nodeyard.observability.journal import Journal
+from nodeyard.observability.report import write_report
 from nodeyard.observability.tables import RunRow
+from nodeyard.ports.observer import Emit
 
 STATE_OF = {
     Judgement.LIVE: "running",
@@ -159,13 +163,39 @@ def standing_ledger(settings: Settings, run: str) -> Path:
 
 
 async def take_down(settings: Settings, run: str) -> tuple[str, CleanupReport]:
-    """Take down a run that was handed over; its id, and what became of its resources. Raises as ``gc.take_down``."""
+    """Take down a run that was handed over; its id, and what became of its resources. Raises as ``gc.take_down``.
+
+    The run's journal goes on, and its report is written anew, where its folder is still there.
+    """
     path = standing_ledger(settings, run)
+    folder = RunFolder(Path(ledgers.read(path).header.folder))
     clock = SystemClock()
-    report = await carry_out_run(
-        path, equip=installed_tools(settings.environment), clock=clock, deadline=clock.now() + DOWN_TIME, emit=quiet
-    )
+    deadline = clock.now() + DOWN_TIME
+    emit, close = _continued(folder, clock)
+    try:
+        report = await carry_out_run(
+            path, equip=installed_tools(settings.environment), clock=clock, deadline=deadline, emit=emit
+        )
+    finally:
+        close()
+    if folder.journal.is_file():
+        write_report(folder.journal, folder.report)
     return path.stem, report
+
+
+def _continued(folder: RunFolder, clock: SystemClock) -> tuple[Emit, Callable[[], None]]:
+    """An ``Emit`` into the journal of a run that somebody else began, and what closes it. Without a folder: nothing."""
+    if not folder.journal.is_file():
+        return quiet, _nothing
+    try:
+        journal = Journal(folder.journal, clock=clock)
+    except NodeyardError:
+        return quiet, _nothing  # a folder that cannot be written must not keep its processes alive
+    return EventBus(journal), journal.close
+
+
+def _nothing() -> None:
+    """There is no journal to close."""
 
 
 async def collect_garbage(settings: Settings, *, dry_run: bool, older_than: float) -> GcReport:

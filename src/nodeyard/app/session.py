@@ -104,7 +104,8 @@ class Session:
             gate = ReaperGate()
             self.ledger = FileLedger(settings.state, self._header(), gate=gate)
             try:
-                self.link = ReaperLink(self.ledger, gate, clock=clock, environment=settings.environment)
+                environment = settings.environment
+                self.link = ReaperLink(self.ledger, gate, clock=clock, environment=environment, emit=self.emit)
                 async with self.link, HttpTransport(secrets) as transport:
                     self._wire(transport, secrets)
                     yield self

@@ -258,7 +258,7 @@ class Session:
     async def hand_over(self, ttl: float) -> None:
         """Leave the network running under the reaper's care for ``ttl`` seconds. Raises ``ReaperUnavailable``."""
         await self.link.detach(ttl)
-        self.emit(events.RunDetached(ttl=ttl, reaper=this_process().pid))
+        self.emit(events.RunDetached(ttl=ttl, reaper=self.link.pid or 0))
 
     def interrupt(self, by: str) -> None:
         """Ask the run to end: its work is cancelled, evidence and cleanup follow. A second call changes nothing."""

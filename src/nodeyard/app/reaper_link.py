@@ -217,11 +217,6 @@ class ReaperLink:
             if watcher is not None:
                 watcher.let_go()
 
-    @property
-    def pid(self) -> int | None:
-        """The process that watches now."""
-        return self._watcher.pid if self._watcher is not None else None
-
     async def detach(self, ttl: float) -> None:
         """Hand the run over: the reaper carries it out in ``ttl`` seconds unless somebody does so earlier.
 

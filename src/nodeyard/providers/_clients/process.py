@@ -102,12 +102,6 @@ def pids() -> Iterator[int]:
         yield from (int(item.name) for item in found if item.name.isdigit())
 
 
-def snapshot() -> dict[int, ProcessFacts]:
-    """Every process of the machine, at about this moment."""
-    table = ((pid, facts(pid)) for pid in pids())
-    return {pid: known for pid, known in table if known is not None}
-
-
 def identify(pid: int) -> ProcessId | None:
     """Who has this pid now."""
     known = facts(pid)

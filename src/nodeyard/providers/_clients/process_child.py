@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from nodeyard.providers._clients import process
@@ -97,6 +98,15 @@ class Child:
             self._loop.call_soon_threadsafe(self._collect)
 
 
+@cache
+def _keep_inherited_to_ourselves() -> None:
+    """Mark what our own parent left open as close-on-exec too: a node would hold a shell's or make's pipe open."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself is closed by now
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+
+
 def spawn(
     argv: Sequence[str],
     *,
@@ -110,6 +120,7 @@ def spawn(
 
     Raises ``OSError`` when it cannot be started; then no process is left.
     """
+    _keep_inherited_to_ourselves()
     # close_fds=False on purpose. Every descriptor of ours is close-on-exec (PEP 446), so the program gets none of
     # them; but between fork and exec the child still holds the pipe that the reaper listens on. If we are killed in
     # that moment the pipe closes only when the child has become the program, with the run's mark in its environment,

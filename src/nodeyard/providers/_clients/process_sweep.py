@@ -20,6 +20,8 @@ from nodeyard.providers._clients.process import ProcessFacts, ProcessId
 NODE_VARIABLE = "NODEYARD_NODE"
 """The environment variable that names the node a process belongs to."""
 NEEDLE = f"{MARK_VARIABLE}=".encode()
+LISTINGS = 50
+"""At most: on a machine where somebody else starts processes all the time, no listing would ever be the last."""
 PACE = poll.Pace(first=0.002, most=0.05)
 """SIGKILL takes effect within milliseconds; a process in an uninterruptible call takes as long as the call."""
 
@@ -71,19 +73,32 @@ def _protected(table: Mapping[int, ProcessFacts]) -> set[int]:
 
 
 def find(mark: RunMark, leaders: Collection[ProcessId]) -> Family:
-    """Scan the machine once."""
-    table = process.snapshot()
+    """Scan the machine once, until a listing shows nobody new.
+
+    A process may start a next one and end between the listing and the look at it. Then the next one is new in the next
+    listing; when nobody is, everybody who runs was looked at while it ran.
+    """
+    table: dict[int, ProcessFacts] = {}
     nodes: dict[int, str] = {}
     foreign: set[int] = set()
-    for pid in table:
-        raw = process.raw_environment(pid)
-        if NEEDLE not in raw:
-            continue  # parsing everybody's would double the time of a scan
-        environment = process.parse_environment(raw)
-        if environment.get(MARK_VARIABLE) == mark.text:
-            nodes[pid] = environment.get(NODE_VARIABLE, "")
-        elif MARK_VARIABLE in environment:
-            foreign.add(pid)
+    listed: set[int] = set()
+    for _ in range(LISTINGS):
+        new = [pid for pid in process.pids() if pid not in listed]
+        listed.update(new)
+        for pid in new:
+            known, raw = process.facts(pid), process.raw_environment(pid)
+            if known is None:
+                continue
+            table[pid] = known
+            if NEEDLE not in raw:
+                continue  # parsing everybody's would double the time of a scan
+            environment = process.parse_environment(raw)
+            if environment.get(MARK_VARIABLE) == mark.text:
+                nodes[pid] = environment.get(NODE_VARIABLE, "")
+            elif MARK_VARIABLE in environment:
+                foreign.add(pid)
+        if not new:
+            break
     here = [who for who in leaders if who.boot == process.boot_id()]
     found = related(table, nodes, foreign, here) - _protected(table)
     return Family({pid: table[pid] for pid in found if not table[pid].ended}, nodes)

@@ -261,13 +261,6 @@ class ReaperLink:
         watcher.tell(f"detach {max(0.0, self._until - self._clock.now()):.3f}")
         return await watcher.says("detached")
 
-    def _tell(self, pid: int) -> None:
-        if self._emit is None:
-            return
-        # A journal that cannot be written ends the run by whoever acts next, not the watch over it.
-        with contextlib.suppress(NodeyardError):
-            self._emit(ReaperReplaced(pid=pid, reason=self._lost) if self._lost else ReaperReady(pid=pid))
-
     async def _stop_keeping(self) -> None:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:

@@ -1,0 +1,108 @@
+"""The lower bounds: what anybody would write who needs just this once, and nothing of Nodeyard."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import aiohttp
+
+PAUSE = 0.01
+"""Seconds between two looks at what is not ready yet."""
+
+
+@contextmanager
+def started(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes with their output in files, killed and collected when the block is left."""
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for number, command in enumerate(commands):
+            with (folder / f"{number}.out").open("wb") as out, (folder / f"{number}.err").open("wb") as err:
+                processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err))
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """Spawn, and poll ``/health`` until all are healthy."""
+    begin = time.monotonic()
+    with started(asked["commands"], Path(asked["folder"])):
+        waiting = list(asked["ports"])
+        while waiting:
+            waiting = [port for port in waiting if not _healthy(port)]
+            if waiting:
+                time.sleep(PAUSE)
+        ready = time.monotonic()
+    return {"session": ready - begin, "process": ready - born}
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+    try:
+        connection.request("GET", "/health")
+        return bool(json.loads(connection.getresponse().read())["health"] == "true")
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def processes(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """Spawn in a loop, then ask all side by side until each answers."""
+    import asyncio
+
+    import aiohttp
+
+    async def answers(session: aiohttp.ClientSession, port: int) -> None:
+        while True:
+            try:
+                await _get(session, f"http://127.0.0.1:{port}/health")
+                return
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(PAUSE)
+
+    async def all_answer() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            await asyncio.gather(*(answers(session, port) for port in asked["ports"]))
+
+    begin = time.monotonic()
+    with started(asked["commands"], Path(asked["folder"])):
+        asyncio.run(all_answer())
+        ready = time.monotonic()
+    gone = time.monotonic()
+    return {"ready": ready - begin, "teardown": gone - ready}
+
+
+def endpoints(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """The same requests of the same endpoints, gathered: who are you, then two probes."""
+    import asyncio
+
+    import aiohttp
+
+    async def ask(session: aiohttp.ClientSession, port: int) -> None:
+        for path in ("/id", "/health", "/health"):
+            await _get(session, f"http://127.0.0.1:{port}{path}")
+
+    async def all_asked() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            await asyncio.gather(*(ask(session, port) for port in asked["ports"]))
+
+    begin = time.monotonic()
+    asyncio.run(all_asked())
+    return {"ready": time.monotonic() - begin}
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> None:
+    async with session.get(url) as response:
+        json.loads(await response.read())

@@ -1,0 +1,83 @@
+"""The sides that go through Nodeyard: a whole session, as ``run`` and ``open_network`` use it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nodeyard.app.config import Settings, resolve
+from nodeyard.app.registry import Registry, installed, registry_of
+from nodeyard.app.session import Session, SessionRequest
+from nodeyard.app.spec_loader import load_scenario
+
+
+def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """To ready, from the session's making (``session``) and from the start of this process (``process``)."""
+    figures = _run(asked, installed())
+    return {"session": figures["ready"], "process": figures["ready_at"] - born}
+
+
+def toys(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """To ready and down again, and the most memory that this process ever held, in MB."""
+    from bench.toy import ToyKind
+    from nodeyard.providers.attach.static import StaticPlugin
+    from nodeyard.providers.deployer.local import LocalPlugin
+
+    figures = _run(
+        asked,
+        registry_of(kinds={"toy": ToyKind}, deployers={"local": LocalPlugin}, attach={"static": StaticPlugin}),
+    )
+    return {**figures, "memory": _most_memory()}
+
+
+def _run(asked: dict[str, Any], registry: Registry) -> dict[str, float]:
+    folder = Path(asked["folder"])
+    settings = _settings(folder)
+    scenario = folder / "scenario.yaml"
+    scenario.write_text(asked["scenario"])
+    loaded = load_scenario(scenario, registry, settings.environment)
+    profile = os.environ.get("BENCH_PROFILE")
+    work = _session(SessionRequest(loaded, settings, registry, seed=1))
+    return _profiled(lambda: asyncio.run(work), Path(profile)) if profile else asyncio.run(work)
+
+
+async def _session(request: SessionRequest) -> dict[str, float]:
+    begin = time.monotonic()
+    session = Session(request)
+    async with session.opened():
+        try:
+            await session.start()
+        except BaseException as error:
+            await session.finish(session.failure_of(error))
+            raise
+        ready = time.monotonic()
+        result = await session.finish(None)
+    if result.cleanup is not None:
+        raise result.cleanup
+    down = time.monotonic()
+    return {"ready": ready - begin, "ready_at": ready, "teardown": down - ready}
+
+
+def _settings(folder: Path) -> Settings:
+    own = {"NODEYARD_STATE_DIR": str(folder / "state"), "NODEYARD_CACHE_DIR": str(folder.parent / "cache")}
+    return resolve({**os.environ, **own}, folder, {"output": str(folder / "runs")})
+
+
+def _most_memory() -> float:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1000
+
+
+def _profiled(work: Callable[[], dict[str, float]], path: Path) -> dict[str, float]:
+    """As ``work`` alone, with a profile for ``pstats`` in ``path``."""
+    import cProfile
+
+    profile = cProfile.Profile()
+    try:
+        return profile.runcall(work)
+    finally:
+        profile.dump_stats(path)

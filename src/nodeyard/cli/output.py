@@ -84,9 +84,8 @@ def error_lines(error: NodeyardError) -> list[str]:
     if isinstance(error, SpecInvalid):
         lines = [str(problem) for problem in error.problems]
         return lines + ([f"  hint: {error.hint}"] if error.hint else [])
-    return [
-        f"error: {error} [{error.layer}/{error.code}]" if not error.evidence and not error.hint else f"error: {error}"
-    ]
+    first, *rest = str(error).splitlines()
+    return [f"error: {first} [{error.layer}/{error.code}]", *rest]
 
 
 def error_records(error: NodeyardError) -> list[dict[str, Any]]:

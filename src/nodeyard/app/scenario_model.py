@@ -5,7 +5,9 @@ Lives here: composing models. Must not live here: reading files and checks that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import fields
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, cast
@@ -13,7 +15,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
 
 from nodeyard.app.registry import EXPECT, Plugins, Registry
+from nodeyard.domain.quantity import DURATION_PATTERN, format_duration
 from nodeyard.domain.scenario_spec import CheckOptions, ScenarioSpec, StepSpec
+from nodeyard.domain.selectors import Selector, SelectorKind
 from nodeyard.domain.sources import Attached, AttachOptions, DeployerOptions, ExternalOnly, Managed, Spec
 from nodeyard.errors.validation import PluginInvalid
 
@@ -21,8 +25,11 @@ KNOWN_SOURCES = ("compose", "k8s")
 """Deployers and attach providers that every schema knows, whether this environment has them or not."""
 
 
+SELECTOR_PARTS = frozenset(part.name for part in fields(Selector))
+
+
 class Uninstalled(Spec):
-    """The marker of options for something that is known but not installed: anything is permitted under it."""
+    """Known, but not installed here."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -31,36 +38,61 @@ def scenario_model(registry: Registry) -> type[ScenarioSpec]:
     """The model of a scenario file. Plugins that cannot be loaded are left out, as if they were not installed."""
     managed = create_model(
         "Managed", __base__=Managed, __doc__=Managed.__doc__,
-        deployer=(_sources("deployer", registry.deployers, DeployerOptions), ...),
+        deployer=(_sources("deployer", registry.deployers, DeployerOptions), Field(description="who starts the nodes")),
     )  # fmt: skip
     attached = create_model(
         "Attached", __base__=Attached, __doc__=Attached.__doc__,
-        attach=(_sources("attach", registry.attach, AttachOptions), ...),
+        attach=(_sources("attach", registry.attach, AttachOptions), Field(description="who finds the nodes")),
     )  # fmt: skip
     checks = _checks(registry)
     source: Any = Annotated[managed | attached | ExternalOnly, Field(discriminator="mode")]
-    fields: dict[str, Any] = {
-        "source": (source, ...),
-        "steps": (_many(_steps(registry, checks)), ()),
-        "expectations": (_many(checks), ()),
+    narrowed: dict[str, Any] = {
+        "source": (source, _inherited("source")),
+        "steps": (_many(_steps(registry, checks)), _inherited("steps")),
+        "expectations": (_many(checks), _inherited("expectations")),
     }
-    made = create_model("Scenario", __base__=ScenarioSpec, __doc__=ScenarioSpec.__doc__, **fields)
+    made = create_model("Scenario", __base__=ScenarioSpec, __doc__=ScenarioSpec.__doc__, **narrowed)
     return cast("type[ScenarioSpec]", made)
 
 
 def scenario_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of a scenario file, with what is installed; editors complete and check by it."""
-    made = scenario_model(registry).model_json_schema(by_alias=True)
+    made: dict[str, Any] = scenario_model(registry).model_json_schema(by_alias=True)
+    for part in (made, *made["$defs"].values()):
+        for name, value in part.get("properties", {}).items():
+            _complete(name, value, part, registry)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Nodeyard scenario"}
+
+
+def _complete(name: str, schema: dict[str, Any], owner: Mapping[str, Any], registry: Registry) -> None:
+    """What an editor shows and completes, and a model cannot say: installed kinds, defaults as people write them."""
+    schema.pop("title", None)
+    if isinstance(schema.get("default"), float) and schema.get("pattern") == DURATION_PATTERN:
+        schema["default"] = format_duration(schema["default"])
+    if isinstance(schema.get("default"), dict) and schema["default"].keys() == SELECTOR_PARTS:
+        parts = schema["default"]
+        schema["default"] = Selector(**{**parts, "kind": SelectorKind(parts["kind"])}).written()
+    if "anyOf" in schema:
+        schema.pop("minLength", None)  # of the list alternative, which has it as minItems
+    if name == "kind":
+        texts = [schema, *schema.get("anyOf", ())]
+        next(text for text in texts if text.get("type") == "string")["enum"] = list(registry.kinds)
+    if "const" in schema and "description" in owner:
+        schema.setdefault("description", owner["description"])
+
+
+def _inherited(name: str) -> Any:
+    """The field of the base, whose type alone is narrowed."""
+    return copy(ScenarioSpec.model_fields[name])
 
 
 def _sources(what: str, plugins: Plugins[Any], base: type[Spec]) -> Any:
     options: list[Any] = [plugin.options for plugin in plugins.usable().values()]
     for name in KNOWN_SOURCES:
         if name not in plugins:
-            fields: dict[str, Any] = {"type": (Literal[name], ...)}
+            narrowed: dict[str, Any] = {"type": (Literal[name], ...)}
             title = f"Uninstalled{name.capitalize()}{what.capitalize()}"
-            options.append(create_model(title, __base__=(base, Uninstalled), **fields))
+            options.append(create_model(title, __base__=(base, Uninstalled), __doc__=Uninstalled.__doc__, **narrowed))
     return _union(options, "type")
 
 
@@ -68,8 +100,9 @@ def _checks(registry: Registry) -> Any:
     """Each expectation's options with its word as the only value of ``use``."""
     options = []
     for word, plugin in registry.expectations.usable().items():
-        fields: dict[str, Any] = {"use": (Literal[word], ...)}
-        options.append(create_model(f"{_title(word)}Check", __base__=plugin.options, __doc__=plugin.summary, **fields))
+        use: Any = (Literal[word], ...)
+        title = f"{_title(word)}Check"
+        options.append(create_model(title, __base__=plugin.options, __doc__=plugin.summary, use=use))
     return _union(options, "use") if options else CheckOptions
 
 
@@ -82,7 +115,12 @@ def _steps(registry: Registry, checks: Any) -> Any:
     bodies[EXPECT] = (checks, "make a check now; a failed one skips the later steps")
     steps = []
     for word, (body, summary) in bodies.items():
-        model = create_model(f"{_title(word)}Step", __base__=StepSpec, __doc__=summary, body=(body, Field(alias=word)))
+        model = create_model(
+            f"{_title(word)}Step",
+            __base__=StepSpec,
+            __doc__=summary,
+            body=(body, Field(alias=word, description=summary)),
+        )
         steps.append(Annotated[model, Tag(word)])
     return Annotated[reduce(or_, steps), Discriminator(_word_of)]
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from nodeyard.domain.capability import OnConflict
 from nodeyard.domain.node_handle import OriginClass
@@ -27,21 +27,21 @@ class MembershipPolicy(StrEnum):
 class BootstrapPolicy(Spec):
     """How managed nodes find the network. ``seeds`` is the least number of seeds for each managed node."""
 
-    seeds: Annotated[int, Field(ge=0, le=64)] = 2
+    seeds: Annotated[int, Field(ge=0, le=64)] = Field(default=2, description="least number of seeds per managed node")
 
 
 class OwnershipPolicy(Spec):
     """What happens when a node is both owned and borrowed."""
 
-    on_conflict: OnConflict = OnConflict.FAIL
+    on_conflict: OnConflict = Field(default=OnConflict.FAIL, description="which side decides what is allowed")
 
 
 class NetworkPins(Spec):
     """Facts that every node of the scenario must have; ``null`` pins nothing."""
 
-    id: str | None = None
-    genesis: str | None = None
-    protocol: str | None = None
+    id: str | None = Field(default=None, description="network, cluster or chain id")
+    genesis: str | None = Field(default=None, description="hash of the genesis")
+    protocol: str | None = Field(default=None, description="protocol version")
 
 
 Minimum = Annotated[int, Field(ge=0)] | Literal["all"]
@@ -50,7 +50,11 @@ Minimum = Annotated[int, Field(ge=0)] | Literal["all"]
 class ReadinessSpec(Spec):
     """When the network counts as ready. Which fields apply depends on ``policy``."""
 
-    policy: Literal["all", "required", "quorum", "source-aware"] = "all"
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(allOf=_schemas_of_policies()))
+
+    policy: Literal["all", "required", "quorum", "source-aware"] = Field(
+        default="all", description="which nodes must be ready"
+    )
     nodes: SelectorField | None = Field(default=None, description="required: a node selector")
     min: Annotated[int, Field(ge=1)] | None = Field(default=None, description="quorum: a number of nodes")
     ratio: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, description="quorum: a share of nodes")
@@ -58,8 +62,8 @@ class ReadinessSpec(Spec):
     attached: Minimum | None = Field(default=None, description="source-aware: least attached nodes")
     external: Minimum | None = Field(default=None, description="source-aware: least external nodes")
     total: Minimum | None = Field(default=None, description="source-aware: least nodes in all")
-    timeout: PositiveDuration = 60.0
-    consecutive: Annotated[int, Field(ge=1, le=100)] = 2
+    timeout: PositiveDuration = Field(default=60.0, description="how long readiness may take")
+    consecutive: Annotated[int, Field(ge=1, le=100)] = Field(default=2, description="good probes in a row")
 
     @model_validator(mode="after")
     def _fields_of_policy(self) -> ReadinessSpec:
@@ -75,6 +79,21 @@ FIELDS_OF_POLICY: Mapping[str, tuple[str, ...]] = {
     "quorum": ("min", "ratio"),
     "source-aware": ("managed", "attached", "external", "total"),
 }
+
+
+def _schemas_of_policies() -> list[dict[str, Any]]:
+    """What ``policy_problem`` says, as JSON Schema."""
+    rules: list[dict[str, Any]] = []
+    everything = [key for keys in FIELDS_OF_POLICY.values() for key in keys]
+    for policy, keys in FIELDS_OF_POLICY.items():
+        here: dict[str, Any] = {"properties": {"policy": {"const": policy}}}
+        if policy != "all":  # the default: it holds also where nothing is said
+            here["required"] = ["policy"]
+        then: dict[str, Any] = {"properties": {key: {"type": "null"} for key in everything if key not in keys}}
+        if keys:
+            then["oneOf" if policy == "quorum" else "anyOf"] = [{"required": [key]} for key in keys]
+        rules.append({"if": here, "then": then})
+    return rules
 
 
 def policy_problem(spec: ReadinessSpec) -> str:

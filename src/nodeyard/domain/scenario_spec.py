@@ -29,15 +29,15 @@ NAMES_TWICE: Final = "names_twice"
 class StepOptions(Spec):
     """What every step may say. ``readiness`` is a barrier of its own, after the step's act."""
 
-    name: str | None = None
-    readiness: ReadinessSpec | None = None
+    name: str | None = Field(default=None, description="what reports call the step")
+    readiness: ReadinessSpec | None = Field(default=None, description="a barrier of its own, after the step's act")
 
 
 class CheckOptions(Spec):
     """One use of an expectation: ``use`` names it, ``within`` is how long it may take to come true."""
 
-    use: str
-    name: str | None = None
+    use: str = Field(description="which check")
+    name: str | None = Field(default=None, description="what reports call the check; its word by default")
 
     @property
     def label(self) -> str:
@@ -67,19 +67,25 @@ class ScenarioSpec(Spec):
     """One scenario file."""
 
     nodeyard: Literal[1] = Field(description="format version")
-    name: Annotated[str, Field(min_length=1, max_length=100)] = "scenario"
-    description: str | None = None
+    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="scenario", description="what reports call the scenario"
+    )
+    description: str | None = Field(default=None, description="what it is about, for people")
     kind: str = Field(description="default kind of all nodes")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    source: Source
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        default=None, description="of every random choice; chosen and printed if absent"
+    )
+    source: Source = Field(description="where the nodes come from")
     network: NetworkPins = NetworkPins()
     bootstrap: BootstrapPolicy = BootstrapPolicy()
     readiness: ReadinessSpec = ReadinessSpec()
     membership: MembershipPolicy = MembershipPolicy.STRICT
     ownership: OwnershipPolicy = OwnershipPolicy()
-    deadline: PositiveDuration = 300.0
-    steps: tuple[SerializeAsAny[StepSpec], ...] = ()
-    expectations: tuple[SerializeAsAny[CheckOptions], ...] = ()
+    deadline: PositiveDuration = Field(default=300.0, description="of bootstrap and steps together")
+    steps: tuple[SerializeAsAny[StepSpec], ...] = Field(default=(), description="one after the other")
+    expectations: tuple[SerializeAsAny[CheckOptions], ...] = Field(
+        default=(), description="checks at the end, even after an earlier failure"
+    )
 
     @model_validator(mode="after")
     def _unique_names(self) -> ScenarioSpec:

@@ -42,16 +42,18 @@ class BasicAuth(Spec):
 class HeaderAuth(Spec):
     """One header that every request carries."""
 
-    name: Annotated[str, Field(pattern=HEADER_PATTERN)]
+    name: Annotated[str, Field(pattern=HEADER_PATTERN, description="name of the header")]
     value: Secret
 
 
 class Auth(Spec):
     """How the tester proves who it is to a node: exactly one way."""
 
-    basic: BasicAuth | None = None
-    bearer: Secret | None = None
-    header: HeaderAuth | None = None
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    basic: BasicAuth | None = Field(default=None, description="HTTP Basic")
+    bearer: Secret | None = Field(default=None, description="a bearer token: env:NAME, file:PATH, or a literal")
+    header: HeaderAuth | None = Field(default=None, description="one header that every request carries")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Auth:
@@ -68,10 +70,12 @@ class Auth(Spec):
 class Tls(Spec):
     """TLS towards a node: ``ca`` verifies it, ``cert`` and ``key`` are ours (mutual TLS). Paths of PEM files."""
 
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    server_name: str | None = None
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"cert": ["key"], "key": ["cert"]}})
+
+    ca: str | None = Field(default=None, description="PEM file of the authority that signed the node's certificate")
+    cert: str | None = Field(default=None, description="PEM file of our certificate")
+    key: str | None = Field(default=None, description="PEM file of our key")
+    server_name: str | None = Field(default=None, description="the name that the node's certificate has")
 
     @model_validator(mode="after")
     def _pair(self) -> Tls:
@@ -97,36 +101,44 @@ Url = Annotated[str, Field(min_length=1), AfterValidator(_check_url)]
 class ExternalNode(Spec):
     """One node that exists already and whose endpoints are given."""
 
-    name: NodeName
-    kind: str | None = None
-    endpoints: Annotated[dict[str, Url], Field(min_length=1)]
-    auth: Auth | None = None
-    tls: Tls | None = None
-    role: str | None = None
-    allow: tuple[AllowedCapability, ...] = ()
+    name: NodeName = Field(description="what steps and reports call the node")
+    kind: str | None = Field(default=None, description="its kind, if not the scenario's")
+    endpoints: Annotated[dict[str, Url], Field(min_length=1)] = Field(
+        description="URL of each port by its name; the kind's API port is needed"
+    )
+    auth: Auth | None = Field(default=None, description="how we prove to it who we are")
+    tls: Tls | None = Field(default=None, description="TLS towards it")
+    role: str | None = Field(default=None, description="one of its kind's roles")
+    allow: tuple[AllowedCapability, ...] = Field(default=(), description="what may be done beside reading and writing")
 
 
 class Resources(Spec):
     """Limits of one node; a backend that cannot hold one refuses it."""
 
-    cpu: Annotated[float, Field(gt=0)] | None = None
-    memory: Annotated[str, Field(pattern=MEMORY_PATTERN)] | None = None
+    cpu: Annotated[float, Field(gt=0)] | None = Field(default=None, description="cores")
+    memory: Annotated[str, Field(pattern=MEMORY_PATTERN)] | None = Field(
+        default=None, description="bytes, as in 512Mi or 2G"
+    )
 
 
 class NodeGroup(Spec):
     """A number of alike managed nodes. ``name`` is a template over ``{index}``, which counts from 0."""
 
-    count: Annotated[int, Field(ge=1, le=10_000)] = 1
-    name: Annotated[str, Field(pattern=GROUP_NAME_PATTERN)] = "n{index}"
-    kind: str | None = None
-    role: str | None = None
-    binary: str | None = None
-    image: str | None = None
-    config: Config = Field(default_factory=dict)
-    patches: dict[NodeName, Config] = Field(default_factory=dict)
+    count: Annotated[int, Field(ge=1, le=10_000)] = Field(default=1, description="how many")
+    name: Annotated[str, Field(pattern=GROUP_NAME_PATTERN)] = Field(
+        default="n{index}", description="template of their names; {index} counts from 0"
+    )
+    kind: str | None = Field(default=None, description="their kind, if not the scenario's")
+    role: str | None = Field(default=None, description="one of the kind's roles")
+    binary: str | None = Field(default=None, description="path of the program, for processes")
+    image: str | None = Field(default=None, description="image, for containers and pods")
+    config: Config = Field(default_factory=dict, description="settings of the node software, by its own names")
+    patches: dict[NodeName, Config] = Field(
+        default_factory=dict, description="settings of single nodes by name, over those of the group"
+    )
     env: dict[str, str] = Field(default_factory=dict, description="values; env:NAME and file:PATH stay secret")
-    resources: Resources | None = None
-    on_demand: Switch = False
+    resources: Resources | None = Field(default=None, description="limits of each node")
+    on_demand: Switch = Field(default=False, description="not started by bootstrap, but by a step 'start'")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,8 +166,8 @@ class AttachOptions(Spec):
     """What every attach provider's options have. ``expect`` is the declared number of nodes."""
 
     type: str
-    expect: Annotated[int, Field(ge=1)] | None = None
-    allow: tuple[AllowedCapability, ...] = ()
+    expect: Annotated[int, Field(ge=1)] | None = Field(default=None, description="declared number of nodes")
+    allow: tuple[AllowedCapability, ...] = Field(default=(), description="what may be done beside reading and writing")
 
 
 def _as_list(value: object) -> object:
@@ -166,28 +178,30 @@ class Managed(Spec):
     """Nodes that Nodeyard starts, and external ones beside them."""
 
     mode: Literal["managed"]
-    deployer: SerializeAsAny[DeployerOptions]
+    deployer: SerializeAsAny[DeployerOptions] = Field(description="who starts the nodes")
     nodes: Annotated[
         tuple[NodeGroup, ...],
-        BeforeValidator(_as_list, json_schema_input_type=NodeGroup | list[NodeGroup]),
+        BeforeValidator(_as_list, json_schema_input_type=NodeGroup | Annotated[list[NodeGroup], Field(min_length=1)]),
         Field(min_length=1),
-    ]
-    external: tuple[ExternalNode, ...] = ()
+    ] = Field(description="one group of nodes, or a list of groups")
+    external: tuple[ExternalNode, ...] = Field(default=(), description="nodes whose endpoints are given")
 
 
 class Attached(Spec):
     """Nodes that a provider finds, and external ones beside them."""
 
     mode: Literal["attached"]
-    attach: SerializeAsAny[AttachOptions]
-    external: tuple[ExternalNode, ...] = ()
+    attach: SerializeAsAny[AttachOptions] = Field(description="who finds the nodes")
+    external: tuple[ExternalNode, ...] = Field(default=(), description="nodes whose endpoints are given")
 
 
 class ExternalOnly(Spec):
     """Nodes that exist already and are listed."""
 
     mode: Literal["external-only"]
-    external: Annotated[tuple[ExternalNode, ...], Field(min_length=1)]
+    external: Annotated[tuple[ExternalNode, ...], Field(min_length=1)] = Field(
+        description="nodes whose endpoints are given"
+    )
 
 
 Source = Annotated[Managed | Attached | ExternalOnly, Field(discriminator="mode")]

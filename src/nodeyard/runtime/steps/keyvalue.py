@@ -34,8 +34,8 @@ a leader after 5-7 s, which counts as not answering."""
 class PutOptions(StepOptions):
     """One write."""
 
-    key: Annotated[str, Field(min_length=1)]
-    value: str
+    key: Annotated[str, Field(min_length=1)] = Field(description="the key")
+    value: str = Field(description="the value to write")
     target: SelectorField = ANY
     within: PositiveDuration = Field(default=10.0, description="tried again until then")
 
@@ -43,8 +43,8 @@ class PutOptions(StepOptions):
 class GetOptions(StepOptions):
     """One read; with ``expect`` also a check: the value, or ``null`` for a key that is not there."""
 
-    key: Annotated[str, Field(min_length=1)]
-    expect: str | None = None
+    key: Annotated[str, Field(min_length=1)] = Field(description="the key")
+    expect: str | None = Field(default=None, description="what must be there; null: nothing")
     target: SelectorField = ANY
     local: Switch = Field(default=False, description="ask the node alone, without agreement")
     within: PositiveDuration = Field(default=10.0, description="tried again until then")

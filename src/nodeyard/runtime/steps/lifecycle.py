@@ -41,7 +41,7 @@ class ReadyOptions(TargetOptions):
 class PatchOptions(ReadyOptions):
     """Which nodes, and the config keys that change; keys that are not named keep their value."""
 
-    config: Annotated[dict[str, Scalar], Field(min_length=1)]
+    config: Annotated[dict[str, Scalar], Field(min_length=1)] = Field(description="the settings that change")
 
 
 class Start:

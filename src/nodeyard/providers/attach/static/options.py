@@ -21,5 +21,5 @@ class StaticOptions(AttachOptions):
     port: NodeName | None = Field(default=None, description="the port that a bare address means: the kind's API port")
     name_label: str | None = Field(default=None, description="file_sd: the label that names a node; else host and port")
     select: dict[str, str] = Field(default_factory=dict, description="file_sd: labels that a node must have")
-    auth: Auth | None = None
-    tls: Tls | None = None
+    auth: Auth | None = Field(default=None, description="of nodes that bring none of their own")
+    tls: Tls | None = Field(default=None, description="of nodes that bring none of their own")

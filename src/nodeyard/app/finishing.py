@@ -168,11 +168,17 @@ class Finisher:
     async def _carry_out(self, deadline: float) -> CleanupReport:
         session, ledger = self._session, self._session.ledger
         context = RemovalContext(ledger.mark, self._clock, session.bootstrap.context.secrets, deadline)
+        session.emit(events.CleanupStarted(resources=len(ledger.open_entries())))
         if any(entry.inverse for entry in ledger.open_entries()):
-            await carry_out(_Inverses(ledger), self._remover_of, context, session.emit)
+            await carry_out(_Inverses(ledger), self._remover_of, context, self._emit_stage)
         if session.bootstrap.deployer is not None:
             await session.bootstrap.deployer.destroy()
-        return await carry_out(ledger, self._remover_of, context, session.emit)
+        return await carry_out(ledger, self._remover_of, context, self._emit_stage)
+
+    def _emit_stage(self, event: events.Event) -> None:
+        """The stages of one cleanup tell what they removed; that it began was told for all of them."""
+        if not isinstance(event, events.CleanupStarted):
+            self._session.emit(event)
 
     def _with(self, outcome: RunVerdict, problems: Sequence[NodeyardError]) -> RunVerdict:
         for problem in problems:

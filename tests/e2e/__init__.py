@@ -1,0 +1,1 @@
+"""The product from outside: its command line, real nodes, real signals."""

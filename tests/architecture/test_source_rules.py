@@ -115,6 +115,12 @@ def test_the_public_names_exist() -> None:
 
 def test_nothing_ships_what_only_tests_import() -> None:
     """``testing`` may need what a plain installation lacks, so nobody else imports it."""
-    importers = [str(path) for path, tree in trees() if path.parts[0] != "testing" for node in ast.walk(tree)
-                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nodeyard.testing")]  # fmt: skip
+    importers = [
+        str(path)
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and path.parts[0] != "testing"
+        and (node.module or "").startswith("nodeyard.testing")
+    ]
     assert not importers

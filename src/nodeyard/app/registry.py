@@ -79,7 +79,7 @@ class Plugins(Mapping[str, T], Generic[T]):
         return made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Registry:
     """Everything that is installed, by the words of a scenario."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import fields
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal, cast
 
@@ -34,6 +34,7 @@ class Uninstalled(Spec):
     model_config = ConfigDict(extra="allow")
 
 
+@lru_cache(maxsize=8)
 def scenario_model(registry: Registry) -> type[ScenarioSpec]:
     """The model of a scenario file. Plugins that cannot be loaded are left out, as if they were not installed."""
     managed = create_model(

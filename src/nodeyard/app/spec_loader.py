@@ -12,20 +12,21 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import Node
 
 from nodeyard.app import spec_checks, spec_problems
 from nodeyard.app.config import Secrets
-from nodeyard.app.registry import Registry
+from nodeyard.app.registry import Plugins, Registry
 from nodeyard.app.scenario_model import KNOWN_SOURCES, scenario_model
-from nodeyard.app.variables import missing_message, substitute
+from nodeyard.app.variables import VARIABLE, missing_message, substitute
 from nodeyard.app.yaml_values import values_of
 from nodeyard.domain.document import Document, Path_, yaml_problem
 from nodeyard.domain.quantity import WRITTEN
 from nodeyard.domain.scenario_spec import ScenarioSpec
+from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import Problem, SourceUnsupported, SpecInvalid
 
 LARGEST = 4 * 1024 * 1024
@@ -75,8 +76,31 @@ def dump_resolved(spec: ScenarioSpec) -> str:
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     stream = StringIO()
-    yaml.dump(spec.model_dump(mode="json", by_alias=True, exclude_none=True), stream)
+    yaml.dump(_escaped(_without_unset(spec, spec.model_dump(mode="json", by_alias=True))), stream)
     return stream.getvalue()
+
+
+def _without_unset(value: Any, dumped: Any) -> Any:
+    """Without the nulls that nobody wrote: one that stands there may mean something (``get: {expect: null}``)."""
+    if isinstance(value, BaseModel):
+        parts = {(field.alias or name): name for name, field in type(value).model_fields.items()}
+        return {
+            key: _without_unset(getattr(value, parts[key]), part)
+            for key, part in dumped.items()
+            if part is not None or parts[key] in value.model_fields_set
+        }
+    if isinstance(value, list | tuple) and isinstance(dumped, list):
+        return [_without_unset(*pair) for pair in zip(value, dumped, strict=True)]
+    return dumped
+
+
+def _escaped(value: Any) -> Any:
+    """The same with texts that would be read as variables escaped."""
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_escaped(part) for part in value]
+    return value.replace("$", "$$") if isinstance(value, str) and VARIABLE.search(value) else value
 
 
 def _read(path: Path) -> str:
@@ -143,7 +167,7 @@ def _validate(parsed: _Parsed, registry: Registry) -> ScenarioSpec:
     try:
         spec = model.model_validate(document.value, context=WRITTEN)
     except ValidationError as error:
-        found = spec_problems.translate(error, model, document)
+        found = spec_problems.translate(error, model, document, _broken(registry))
         problems += [problem for problem in found if problem.path not in broken]
     unsupported = _uninstalled(document.value, registry)
     if unsupported is not None:
@@ -154,6 +178,17 @@ def _validate(parsed: _Parsed, registry: Registry) -> ScenarioSpec:
     if problems or spec is None:
         raise SpecInvalid(problems)
     return spec
+
+
+def _broken(registry: Registry) -> spec_problems.Broken:
+    groups: dict[str, Plugins[Any]] = {
+        "deployer": registry.deployers,
+        "attach provider": registry.attach,
+        "step": registry.operations,
+        "expectation": registry.expectations,
+    }
+    attempts = [(what, name, plugins.attempt(name)) for what, plugins in groups.items() for name in plugins]
+    return {(what, name): found for what, name, found in attempts if isinstance(found, NodeyardError)}
 
 
 def _uninstalled(raw: Mapping[str, Any], registry: Registry) -> tuple[Path_, str] | None:

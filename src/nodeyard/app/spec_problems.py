@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -15,9 +16,12 @@ from nodeyard.domain.document import Document, Path_, closest, nearest
 from nodeyard.domain.quantity import NAME_PATTERN
 from nodeyard.domain.scenario_spec import NAMES_TWICE
 from nodeyard.domain.sources import GROUP_NAME_PATTERN, HEADER_PATTERN, MEMORY_PATTERN, NodeGroup
+from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import Problem
 
 Error = Mapping[str, Any]
+Broken = Mapping[tuple[str, str], NodeyardError]
+"""Why a plugin cannot be used, by what it is and its name."""
 NAMED_KEY = re.compile(r"'([a-z_]+)' ")
 """A message of a whole mapping that begins with one of its keys stands at that key."""
 EMPTY = "no value stands here"
@@ -33,9 +37,12 @@ PATTERNS = {
 """What patterns mean; whoever wrote the text need not read them."""
 
 
-def translate(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
-    """Every error of a model as a problem of the document; the alternatives of one union are one problem."""
-    known = Known(model)
+def translate(error: ValidationError, model: type[BaseModel], document: Document, broken: Broken) -> list[Problem]:
+    """Every error of a model as a problem of the document; the alternatives of one union are one problem.
+
+    ``broken`` says of words that the model lacks why their plugins cannot be used.
+    """
+    known = _known(model)
     groups: dict[Path_, list[Error]] = {}
     for one in error.errors(include_input=False, include_url=False):
         groups.setdefault(_path_of(one, document.value), []).append(one)
@@ -49,8 +56,13 @@ def translate(error: ValidationError, model: type[BaseModel], document: Document
         if errors[0]["type"] == NAMES_TWICE:
             problems += _names_twice(document)
         else:
-            problems.append(_problem(path, errors, document, known))
+            problems.append(_problem(path, errors, document, known, broken))
     return problems
+
+
+@lru_cache(maxsize=8)
+def _known(model: type[BaseModel]) -> Known:
+    return Known(model)
 
 
 def _path_of(error: Error, value: Any) -> Path_:
@@ -79,13 +91,13 @@ def _misspelt(groups: Mapping[Path_, Sequence[Error]], document: Document, known
     return found
 
 
-def _problem(path: Path_, errors: Sequence[Error], document: Document, known: Known) -> Problem:
+def _problem(path: Path_, errors: Sequence[Error], document: Document, known: Known, broken: Broken) -> Problem:
     first = errors[0]
     kind, context = first["type"], first.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(path, document, known)
     if kind == "union_tag_invalid":
-        return _unknown_word(path, context, document, known)
+        return _unknown_word(path, context, document, known, broken)
     if kind == "union_tag_not_found":
         return _no_word(path, context, document, known)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
@@ -109,16 +121,19 @@ def _unknown_key(path: Path_, document: Document, known: Known) -> Problem:
     return document.problem(path, f"unknown key '{word}'", nearest(word, keys))
 
 
-def _unknown_word(path: Path_, context: Mapping[str, Any], document: Document, known: Known) -> Problem:
+def _unknown_word(path: Path_, context: Mapping[str, Any], document: Document, known: Known, broken: Broken) -> Problem:
     """A value of a discriminating key, or a step's word, that nothing has."""
     words = [word.strip(" '") for word in str(context["expected_tags"]).split(",")]
     tag, key = str(context["tag"]), str(context["discriminator"]).strip("'")
-    if key.startswith("_word_of"):
+    parent = path[-1] if path else ""
+    named = {"use": "expectation", "mode": "mode"}.get(key) or NAMES_OF_SOURCES.get(str(parent), key)
+    what, last = ("step", tag) if key.startswith("_word_of") else (named, key)
+    if (reason := broken.get((what, tag))) is not None:
+        return document.problem((*path, last), reason.message, reason.hint or "")
+    if what == "step":
         check = tag in known.values(("expectations", 0), "use")
         hint = f"a check: 'expect: {{use: {tag}}}'" if check else nearest(tag, words)
         return document.problem((*path, tag), f"unknown step '{tag}'", hint)
-    parent = path[-1] if path else ""
-    what = {"use": "expectation", "mode": "mode"}.get(key) or NAMES_OF_SOURCES.get(str(parent), key)
     return document.problem((*path, key), f"unknown {what} '{tag}'", nearest(tag, words))
 
 

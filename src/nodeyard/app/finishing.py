@@ -63,6 +63,7 @@ class Finisher:
         self._remover_of = remover_of
         self._keep = keep
         self._result: RunResult | None = None
+        self._decided: RunVerdict | None = None
         self._opened = session.bootstrap.context.clock.now()
 
     @property
@@ -77,7 +78,7 @@ class Finisher:
 
     async def _finish(self, failure: NodeyardError | None) -> RunResult:
         session = self._session
-        outcome = self.outcome(failure)
+        outcome = self._decided = self.outcome(failure)
         problems: list[NodeyardError] = []
         if failure is not None:
             session.emit(error_event(failure))
@@ -228,9 +229,12 @@ class Finisher:
             problems.append(InternalError(f"{type(error).__name__}: {error}", operation="report"))
 
     def write_aborted(self, interrupted: Interrupted) -> None:
-        """``verdict.json`` of a run that ends at this moment, without cleanup of its own."""
-        outcome = self.outcome(interrupted)
-        self._write([], lambda: write_json(self._session.folder.verdict, self._document(outcome)))
+        """``verdict.json`` of a run that ends at this moment, without cleanup of its own. What was decided stays."""
+        outcome = self._decided or self.outcome(interrupted)
+        if not any(error.code == interrupted.code for error in outcome.errors):
+            outcome = replace(outcome, errors=(*outcome.errors, ErrorRecord.of(interrupted)))
+        session = self._session
+        self._write([], lambda: write_json(session.folder.verdict, self._document(outcome), session.redactor))
 
 
 class _Inverses:

@@ -76,7 +76,7 @@ def _profiled(work: Callable[[], dict[str, float]], path: Path) -> dict[str, flo
     """As ``work`` alone, with a profile for ``pstats`` in ``path``."""
     import cProfile
 
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.process_time)
     try:
         return profile.runcall(work)
     finally:

@@ -39,6 +39,13 @@ class Done(Generic[T]):
     value: T
 
 
+@dataclass(frozen=True)
+class Moved:
+    """Wraps what a probe saw when it saw progress: the next one comes soon, because the rest may follow soon."""
+
+    seen: object
+
+
 async def until(
     probe: Callable[[], Awaitable[Done[T] | object]],
     *,
@@ -49,7 +56,8 @@ async def until(
 ) -> T:
     """Probe until it returns ``Done``; the early end is an exception that the probe raises.
 
-    ``deadline`` is a time of ``clock``. The probe itself is cancelled at the deadline. ``wake`` cuts a pause short.
+    ``deadline`` is a time of ``clock``. The probe itself is cancelled at the deadline. ``wake`` cuts a pause short, and
+    the pace starts anew after ``Moved``.
     Raises ``Timeout`` with what the last finished probe saw.
     """
     delay, last = pace.first, None
@@ -60,6 +68,8 @@ async def until(
                 if isinstance(seen, Done):
                     return seen.value
                 last = seen
+                if isinstance(seen, Moved):
+                    last, delay = seen.seen, pace.first
                 await _pause(delay, clock, wake)
                 delay = pace.next(delay)
     except TimeoutError:

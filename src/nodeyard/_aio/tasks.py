@@ -31,6 +31,11 @@ async def side_by_side(
     return [task.result() for task in tasks]
 
 
+async def give_way() -> None:
+    """Let every task that is due run until it waits for something: a new one has then begun its work."""
+    await asyncio.sleep(0)
+
+
 async def shielded(work: Coroutine[Any, Any, T], *, within: float) -> T:
     """Finish ``work`` although the caller is cancelled, for at most ``within`` seconds, then pass the cancellation on.
 

@@ -123,7 +123,7 @@ class Barrier:
             pace = poll.Pace(first=0.01, factor=1.4, most=max(0.05, len(self.nodes) / PROBES_PER_SECOND))
             answered = False
 
-            async def probe() -> poll.Done[None] | Probe:
+            async def probe() -> poll.Done[None] | poll.Moved | Probe:
                 nonlocal answered
                 before = seen.probe
                 seen.probe = await self._probe(node)
@@ -138,7 +138,7 @@ class Barrier:
                 known = answered or self.on_answer is None
                 if seen.lost is not None or (seen.good >= self.spec.consecutive and known):
                     return poll.Done(None)
-                return seen.probe
+                return poll.Moved(seen.probe) if seen.good else seen.probe
 
             try:
                 await poll.until(probe, clock=self.clock, deadline=self.deadline, pace=pace, wake=wake)

@@ -3,7 +3,8 @@
 Lives here: connections, credentials on the wire, TLS contexts, and what an exception of the HTTP library means for the
 caller (was anything sent or not). Must not live here: what any node software answers, retries, and waiting.
 
-aiohttp is imported when a transport opens and not before, because reading and checking a scenario needs none.
+aiohttp is imported at the first request and not before: reading and checking a scenario needs none, and where nodes are
+started first, the import costs no time beside their own start.
 """
 
 from __future__ import annotations
@@ -49,23 +50,13 @@ class HttpTransport:
         self._secrets = secrets
         self._at_once = at_once
         self._largest = largest
+        self._opened = False
         self._session: aiohttp.ClientSession | None = None
         self._contexts = TlsContexts()
         self._headers: dict[Auth, dict[str, str]] = {}
 
     async def __aenter__(self) -> HttpTransport:
-        import aiohttp
-
-        trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_note_sent)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._at_once, limit_per_host=0, keepalive_timeout=KEEP_ALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json, */*", "Accept-Encoding": "identity", "User-Agent": "nodeyard"},
-            trace_configs=[trace],
-            trust_env=False,
-            auto_decompress=False,
-        )
+        self._opened = True
         return self
 
     async def __aexit__(
@@ -75,9 +66,29 @@ class HttpTransport:
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
+        self._opened = False
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """The session, made when it is first needed."""
+        if not self._opened:
+            raise InternalError("a request through a transport that is not open")
+        if self._session is None:
+            import aiohttp
+
+            trace = aiohttp.TraceConfig()
+            trace.on_request_headers_sent.append(_note_sent)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._at_once, limit_per_host=0, keepalive_timeout=KEEP_ALIVE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept": "application/json, */*", "Accept-Encoding": "identity", "User-Agent": "nodeyard"},
+                trace_configs=[trace],
+                trust_env=False,
+                auto_decompress=False,
+            )
+        return self._session
 
     async def request(
         self,
@@ -116,10 +127,8 @@ class HttpTransport:
         import aiohttp
         import yarl
 
-        if self._session is None:
-            raise InternalError("a request through a transport that is not open")
         endpoint = attempt.endpoint
-        async with self._session.request(
+        async with self._connected().request(
             method,
             yarl.URL(endpoint.url.rstrip("/") + path, encoded=True),
             data=body,

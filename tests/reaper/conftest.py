@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from .support import RunnerProcess
 
 
 @pytest.fixture
-def runner_of(tmp_path: Path) -> Iterator[Callable[[str], RunnerProcess]]:
-    """Starts a runner of the run with this name, its state in ``tmp_path``."""
+def runner_of(tmp_path: Path) -> Iterator[Callable[[], RunnerProcess]]:
+    """Starts runners with their state in ``tmp_path``; no two tests of this machine have a run of the same name."""
     started: list[RunnerProcess] = []
 
-    def start(run: str = "r1") -> RunnerProcess:
-        started.append(RunnerProcess(tmp_path, run))
+    def start() -> RunnerProcess:
+        started.append(RunnerProcess(tmp_path, f"r-{uuid.uuid4().hex[:12]}"))
         return started[-1]
 
     yield start
@@ -25,6 +26,6 @@ def runner_of(tmp_path: Path) -> Iterator[Callable[[str], RunnerProcess]]:
 
 
 @pytest.fixture
-def runner(runner_of: Callable[[str], RunnerProcess]) -> RunnerProcess:
+def runner(runner_of: Callable[[], RunnerProcess]) -> RunnerProcess:
     """One runner."""
-    return runner_of("r1")
+    return runner_of()

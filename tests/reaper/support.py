@@ -22,8 +22,6 @@ from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed, Remover
 from nodeyard.providers._clients import process
 
 RUNNER = Path(__file__).with_name("runner.py")
-SOON = 5.0
-"""Seconds within which nothing of a killed runner may be left."""
 PATIENCE = 30.0
 """Seconds that a test waits for what must come, on however busy a machine."""
 
@@ -59,7 +57,7 @@ class RunnerProcess:
     """``runner.py`` in a process of its own; ``watched`` are all processes that came of it."""
 
     state: Path
-    run: str = "r1"
+    run: str
     watched: list[Watched] = field(default_factory=list)
 
     def __post_init__(self) -> None:

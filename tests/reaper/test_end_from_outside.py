@@ -73,7 +73,7 @@ def test_gc_removes_what_is_left_when_runner_and_reaper_were_killed(runner: Runn
     kill_both(runner, runner.reaper())
     assert all(node.runs for node in nodes)
     (row,) = gc(tmp_path).rows
-    assert (row.run, row.action, row.judgement) == ("r1", Action.REMOVED, Judgement.DEAD)
+    assert (row.run, row.action, row.judgement) == (runner.run, Action.REMOVED, Judgement.DEAD)
     assert row.failed == ()
     assert not any(node.runs for node in nodes)
     assert not (folder / "data").exists()

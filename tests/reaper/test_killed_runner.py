@@ -1,4 +1,4 @@
-"""Real runners, really killed: whatever they made is gone within five seconds, and nobody else's is touched."""
+"""Real runners, really killed: whatever they made is gone, and nobody else's is touched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nodeyard.domain.run_identity import MARK_VARIABLE
 from nodeyard.ledger.file import reaper_log_path
 from nodeyard.providers._clients import process
 
-from .support import SOON, RunnerProcess, runs
+from .support import RunnerProcess, runs
 
 pytestmark = pytest.mark.real
 
@@ -25,19 +25,17 @@ def test_nothing_is_left_of_a_killed_runner(runner: RunnerProcess) -> None:
     nodes = [runner.node(), runner.node("forget"), runner.node()]
     reaper = runner.reaper()
     assert (folder / "data").exists()
-    killed = time.monotonic()
     runner.kill()
     assert reaper.ends(), "it is the watcher itself that becomes the reaper and ends"
-    assert time.monotonic() - killed < SOON
     assert not any(node.runs for node in nodes)
     assert not (folder / "data").exists()
     assert list(runner.ledger.parent.iterdir()) == []
 
 
 def test_a_run_beside_it_and_a_foreign_process_stay(
-    runner: RunnerProcess, runner_of: Callable[[str], RunnerProcess]
+    runner: RunnerProcess, runner_of: Callable[[], RunnerProcess]
 ) -> None:
-    other = runner_of("r2")
+    other = runner_of()
     ours, theirs, canary = runner.node(), other.node("forget"), subprocess.Popen(["sleep", "1000"])
     reaper = runner.reaper()
     try:
@@ -46,7 +44,7 @@ def test_a_run_beside_it_and_a_foreign_process_stay(
         assert not ours.runs
         assert theirs.runs
         assert canary.poll() is None
-        assert os.listdir(runner.ledger.parent) == ["r2.jsonl"]
+        assert os.listdir(runner.ledger.parent) == [other.ledger.name]
     finally:
         canary.kill()
         canary.wait()
@@ -153,11 +151,9 @@ def test_a_handed_over_run_lives_until_its_time_is_over(runner: RunnerProcess) -
     assert detached
     assert detached.ttl == 2.0
     assert runner.end() == 0
-    assert node.runs
-    assert runner.ledger.exists()
-    assert reaper.ends()
+    assert node.ends()
     assert time.monotonic() - started >= 2.0
-    assert not node.runs
+    assert reaper.ends()
     assert not runner.ledger.exists()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,7 +75,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_the_gate_opens_once_a_reaper_watches(bench: Bench) -> None:
     async def story() -> None:
         async with bench.linked():
-            assert bench.link.pid is None
             await bench.gate()
             pid = bench.link.pid
             assert pid
@@ -220,3 +220,23 @@ def test_an_observer_that_cannot_write_does_not_stop_the_watch(bench: Bench) -> 
             assert bench.link.pid
 
     asyncio.run(story())
+
+
+def test_whoever_is_cancelled_at_the_door_leaves_no_task_and_the_run_to_its_reaper(bench: Bench) -> None:
+    async def enter() -> None:
+        async with bench.link:
+            await asyncio.Event().wait()
+
+    async def story() -> None:
+        entering = asyncio.create_task(enter())
+        await asyncio.sleep(0)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(story())
+    waiting = [thread for thread in threading.enumerate() if thread.name.startswith("reaper-")]
+    for thread in waiting:
+        thread.join()
+    assert bench.ledger.path.exists() != bool(waiting)

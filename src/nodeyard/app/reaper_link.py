@@ -18,6 +18,7 @@ from typing import Self
 
 from nodeyard._aio import poll
 from nodeyard._aio.clock import Clock
+from nodeyard._aio.tasks import give_way
 from nodeyard.domain.events import ReaperReady, ReaperReplaced
 from nodeyard.domain.run_identity import MARK_VARIABLE
 from nodeyard.errors.base import NodeyardError
@@ -32,8 +33,8 @@ ACK = 10.0
 """Seconds that a watcher may take to answer; it needs about 0.02."""
 ENDING = 5.0
 """Seconds that a watcher may take to end once it was told to."""
-COLLECTING = 1.0
-"""Seconds between closing its descriptors and being collectable; the kernel needs microseconds."""
+COLLECTING = 10.0
+"""Seconds between closing its descriptors and being collectable; on an idle machine these are microseconds."""
 ATTEMPTS = 3
 STEADY = 5.0
 """A watcher that lived this many seconds was no failed attempt, whatever ended it."""
@@ -207,6 +208,12 @@ class ReaperLink:
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name="reaper-link")
+        # The watcher starts while the runner goes on preparing, and the first resource need not wait for it.
+        try:
+            await give_way()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,10 +1,10 @@
-# Two commands are enough: `make demo` and `make test`. Everything stays inside the clone.
+# Two commands are enough: `make demo` and `make test`. Everything stays inside the clone and the user's cache.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready-dev
 
-.PHONY: help demo test fast check bench clean
+.PHONY: help demo test fast check bench docs clean
 
 help:            ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -34,6 +34,9 @@ check: $(READY)  ## format, lint, types, levels
 
 bench: $(READY)  ## benchmarks against raw lower bounds, as ratios
 	$(BIN)/python -m bench
+
+docs: $(READY)   ## rewrite the tables of docs/ that are made from the code
+	PYTHONPATH=tests $(BIN)/python -m docs.tables
 
 clean:           ## remove the environment and caches of this clone
 	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -119,9 +119,7 @@ def test_a_quorum_does_not_wait_for_the_rest():
 def test_a_managed_exit_ends_the_wait_at_once_under_every_policy():
     control = Control(ends_after=2.0, lines=("first", "panic: no"))
     for spec in (policy.ReadinessSpec(), quorum(1)):
-        case = Case(
-            [Watched("a", Client(99.0), control, managed=True), Watched("b", Client(50.0), NoControl())], spec
-        )
+        case = Case([Watched("a", Client(99.0), control, managed=True), Watched("b", Client(50.0), NoControl())], spec)
         with pytest.raises(NodeExited) as caught:
             run_virtual(case.wait())
         assert case.took == pytest.approx(2.0)
@@ -171,7 +169,9 @@ def test_the_time_is_up_names_every_laggard_its_rung_and_its_last_lines():
 
 
 def test_proof_of_another_network_ends_the_wait_at_once():
-    case = Case([Watched("a", Client(fatal="it is in network 7"), NoControl()), Watched("b", Client(99.0), NoControl())])
+    case = Case(
+        [Watched("a", Client(fatal="it is in network 7"), NoControl()), Watched("b", Client(99.0), NoControl())]
+    )
     with pytest.raises(NotReady, match="it is in network 7"):
         run_virtual(case.wait())
     assert case.took < 0.1

@@ -227,6 +227,28 @@ def test_whoever_removes_is_not_removed(tmp_path: Path, strays: list[subprocess.
     assert remover.wait() == 0
 
 
+def test_a_tree_that_forks_on_is_ended(tmp_path: Path, strays: list[subprocess.Popen[bytes]]) -> None:
+    """Each process starts a next one in a new session and ends: a moving target. It ends by itself after a while."""
+    mark, escaped = new_mark(), tmp_path / "escaped"
+    code = "print(1, flush=True)\nfor _ in range(400):\n"
+    code += "    if os.fork(): time.sleep(0.005); os._exit(0)\n    os.setsid()\n"
+    code += f"open({str(escaped)!r}, 'w')"
+    strays.append(child := marked(mark, *hider(code)))
+    told(child)
+    outcomes = remove(mark, entry())
+    assert isinstance(outcomes["e-process"], Removed), outcomes
+    assert remove(mark, entry()) == {"e-process": Removed(absent=True)}
+    assert not escaped.exists()
+
+
+def test_a_process_inside_of_execve_is_seen(strays: list[subprocess.Popen[bytes]]) -> None:
+    """A child that was started this very moment has no environment yet."""
+    for _ in range(20):
+        strays.append(child := marked(mark := new_mark()))
+        assert remove(mark, entry()) == {"e-process": Removed(absent=False, detail="killed 1")}
+        assert gone(child.pid)
+
+
 def test_a_pause_is_undone_only_for_the_process_it_was_done_to(strays: list[subprocess.Popen[bytes]]) -> None:
     mark = new_mark()
     strays.append(child := marked(mark))

@@ -194,6 +194,17 @@ def _drained(master: int) -> bytes:
             return b"".join(parts)
 
 
+def test_the_picture_below_a_line_is_the_present_one() -> None:
+    out = io.StringIO()
+    with LiveProgress(out, width=80) as shown:
+        shown.see(ev.PhaseStarted(phase="readiness", number=7))
+        shown.see(ev.PhaseStarted(phase="steps"))
+        shown.line("a word")
+        after = out.getvalue().rpartition("a word")[2]
+    assert "running the steps" in after.partition("a word")[0]
+    assert "waiting for readiness" not in after
+
+
 def test_a_terminal_gets_a_picture_and_a_pipe_gets_lines(clock: HandClock) -> None:
     with progress(io.StringIO(), terminal=True, clock=clock, deadline=clock.now() + 5) as live:
         assert isinstance(live, LiveProgress)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from random import Random
 
+from nodeyard._aio.batches import Batches
 from nodeyard.bootstrap import normalize, planning
 from nodeyard.bootstrap.network import Network
+from nodeyard.bootstrap.normalize import Answer
 from nodeyard.bootstrap.readiness import Barrier, Watched
 from nodeyard.domain import events, policy, selectors
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.node_handle import OriginClass, Sighting
 from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.ports.node_control import NoControl
+
+Named = tuple[Sequence[Answer], Mapping[str, str]]
+"""What the sightings of one node answered, and the locators that they have now by their names."""
 
 
 class Gate:
@@ -31,6 +36,7 @@ class Gate:
         required = self._required(spec)
         demands = policy.needs(spec, members, required)
         watched = [self._watched(m.node) for m in members if m.node is not None]
+        answered = Batches(self._take_first, clock=clock)
         barrier = Barrier(
             nodes=watched,
             demands=demands,
@@ -39,7 +45,7 @@ class Gate:
             emit=self._context.emit,
             deadline=min(deadline, started + spec.timeout),
             exit_is_fatal=policy.lost_managed_is_fatal(spec),
-            on_answer=partial(self._identify_first, locators={}),
+            on_answer=partial(self._identify_first, answered=answered),
         )
         ready = await barrier.wait()
         for name in ready:
@@ -75,12 +81,14 @@ class Gate:
             network.tell_merged()
         return network.inventory
 
-    async def _identify_first(self, node: str, *, locators: dict[str, str]) -> None:
+    async def _identify_first(self, node: str, *, answered: Batches[Named]) -> None:
+        """Ask a node who it is and merge its answer, together with those of others that answer now."""
         network = self._network
         handle = network.inventory.by_name[node]
         unasked = [network.found[s.key] for s in handle.sightings if s.peer_id is None and s.key in network.found]
         if not unasked or node in network.identified:
             return
+        locators: dict[str, str] = {}
         answers = await normalize.ask(unasked, network.request)
         for answer in answers:
             if answer.error is not None:
@@ -88,8 +96,14 @@ class Gate:
             state = await answer.found.control.state()
             if state.locator:
                 locators[answer.found.sighting.name] = state.locator
-        network.take_answers(answers, locators=locators)
-        network.check_compatible()
+        await answered.add((answers, locators))
+
+    def _take_first(self, named: Sequence[Named]) -> None:
+        """Each merge goes over the whole inventory, so that one per node would take quadratic time."""
+        answers = [answer for said, _ in named for answer in said]
+        locators = {name: locator for _, known in named for name, locator in known.items()}
+        self._network.take_answers(answers, locators=locators)
+        self._network.check_compatible()
 
     def _members(self, nodes: Collection[str] | None) -> tuple[policy.Member, ...]:
         network = self._network

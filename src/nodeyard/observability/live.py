@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from nodeyard.domain import events as ev
 from nodeyard.observability.drawing import clean
 from nodeyard.observability.progress import TOLD, Lenient, told
-from nodeyard.observability.wording import phase_text, seconds
+from nodeyard.observability.wording import phase_text, probe_text, seconds
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -64,7 +64,7 @@ class Picture:
         elif isinstance(event, ev.NodeStarted):
             self.nodes[node] = ("started", event.locator)
         elif isinstance(event, ev.NodeProbed):
-            self.nodes[node] = (before[0] or "found", f"{event.rung}: {event.detail}")
+            self.nodes[node] = (before[0] or "found", probe_text(event))
         elif isinstance(event, ev.NodeReady):
             self.nodes[node] = ("ready", event.detail)
         elif isinstance(event, ev.NodeExited):
@@ -103,7 +103,7 @@ class LiveProgress:
         self._plain = Lenient(stream)
         console = _console(self._plain, width)
         self._live: Live | None = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=PER_SECOND, transient=True,
+            self, console=console, refresh_per_second=PER_SECOND, transient=True,
             redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._live.start()
@@ -136,7 +136,8 @@ class LiveProgress:
     ) -> None:
         self.close()
 
-    def _draw(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """The picture as it is now: also what stands below a line that is printed between two refreshes."""
         now = monotonic()
         with self._lock:
             return picture_block(

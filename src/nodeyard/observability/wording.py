@@ -54,6 +54,11 @@ RUNGS = {Rung.NOTHING.label: "no sign of life"}
 """Rungs whose own name would not be understood in a sentence."""
 
 
+def probe_text(event: ev.NodeProbed) -> str:
+    """How far a node is up the readiness ladder, and its last answer or error."""
+    return f"{RUNGS.get(event.rung, event.rung)}: {event.detail}"
+
+
 def _tail(text: str) -> str:
     return f": {text}" if text else ""
 
@@ -103,7 +108,7 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.SeedsChosen: lambda e: f"joins through {', '.join(e.seeds) or 'nobody'}",
     ev.NodeStarted: lambda e: f"started ({e.locator})",
     ev.NodeJoined: lambda e: f"joined as member {e.member} through {e.through}",
-    ev.NodeProbed: lambda e: f"{RUNGS.get(e.rung, e.rung)}: {e.detail} (try {e.attempt})",
+    ev.NodeProbed: lambda e: f"{probe_text(e)} (try {e.attempt})",
     ev.NodeReady: lambda e: f"ready after {seconds(e.after)}{_tail(e.detail)}",
     ev.ReadinessReached: lambda e: (
         f"{e.ready} of {e.declared} nodes ready after {seconds(e.after)} (policy {e.policy})"

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
+KERNEL_THREAD = 0x0020_0000
+"""``PF_KTHREAD`` of the kernel's ``sched.h``."""
 GONE = frozenset("ZX")
 """States of a process that has ended and only waits to be collected."""
 
@@ -83,8 +85,28 @@ def facts(pid: int) -> ProcessFacts | None:
 
 def raw_environment(pid: int) -> bytes:
     """The environment that a process was started with; empty where it is gone or not ours to read."""
+    return _read(f"/proc/{pid}/environ")
+
+
+def inside_execve(pid: int) -> bool:
+    """Whether a process is just becoming another program: for a moment it has no environment to read.
+
+    Always false of processes that are not ours to read.
+    """
+    text = _read(f"/proc/{pid}/stat").decode("utf-8", "replace")
+    fields = text.rpartition(")")[2].split()
     try:
-        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+        state, flags, end_of_environment = fields[0], int(fields[6]), int(fields[48])
+    except (IndexError, ValueError):
+        return False  # it is gone, or an old kernel
+    if state in GONE or flags & KERNEL_THREAD or end_of_environment:
+        return False
+    return os.access(f"/proc/{pid}/environ", os.R_OK)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
             return file.read()
     except OSError:
         return b""

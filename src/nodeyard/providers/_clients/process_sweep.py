@@ -6,6 +6,7 @@ its session, *and* lost the mark from its environment, after everything that lin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Collection, Mapping
@@ -22,16 +23,22 @@ NODE_VARIABLE = "NODEYARD_NODE"
 NEEDLE = f"{MARK_VARIABLE}=".encode()
 LISTINGS = 50
 """At most: on a machine where somebody else starts processes all the time, no listing would ever be the last."""
+EXECVE = 2.0
+"""Seconds that a process may take to become another program before it counts as nobody's."""
 PACE = poll.Pace(first=0.002, most=0.05)
 """SIGKILL takes effect within milliseconds; a process in an uninterruptible call takes as long as the call."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """The processes of a run that still run, and the node of each where its environment names one."""
+    """The processes of a run that still run, and the node of each where its environment names one.
+
+    ``unknown`` are inside of ``execve``: whose they are can be told in a moment.
+    """
 
     members: Mapping[int, ProcessFacts]
     nodes: Mapping[int, str] = field(default_factory=dict)
+    unknown: frozenset[int] = frozenset()
 
 
 def related(
@@ -63,30 +70,38 @@ def related(
     return found
 
 
-def _protected(table: Mapping[int, ProcessFacts]) -> set[int]:
+def _protected() -> set[int]:
     """Ourselves and everybody above us: a sweep never ends whoever asked for it."""
-    pid, seen = os.getpid(), set[int]()
-    while pid in table and pid not in seen:
-        seen.add(pid)
-        pid = table[pid].parent
+    seen: set[int] = set()
+    known = process.facts(os.getpid())
+    while known is not None and known.pid not in seen:
+        seen.add(known.pid)
+        known = process.facts(known.parent)
     return seen
 
 
-def find(mark: RunMark, leaders: Collection[ProcessId]) -> Family:
+def find(mark: RunMark, leaders: Collection[ProcessId], *, freeze: bool = False) -> Family:
     """Scan the machine once, until a listing shows nobody new.
 
     A process may start a next one and end between the listing and the look at it. Then the next one is new in the next
-    listing; when nobody is, everybody who runs was looked at while it ran.
+    listing; when nobody is, everybody who runs was looked at while it ran. ``freeze`` stops whoever carries the mark at
+    the moment it is seen, so that it starts no other one while the scan goes on, and stays the parent of those it has.
     """
     table: dict[int, ProcessFacts] = {}
     nodes: dict[int, str] = {}
     foreign: set[int] = set()
     listed: set[int] = set()
+    unknown: set[int] = set()
+    us = _protected()
     for _ in range(LISTINGS):
         new = [pid for pid in process.pids() if pid not in listed]
         listed.update(new)
+        unknown.clear()
         for pid in new:
             known, raw = process.facts(pid), process.raw_environment(pid)
+            if not raw and process.inside_execve(pid):
+                unknown.add(pid)
+            raw = raw or process.raw_environment(pid)
             if known is None:
                 continue
             table[pid] = known
@@ -95,32 +110,35 @@ def find(mark: RunMark, leaders: Collection[ProcessId]) -> Family:
             environment = process.parse_environment(raw)
             if environment.get(MARK_VARIABLE) == mark.text:
                 nodes[pid] = environment.get(NODE_VARIABLE, "")
+                if freeze and pid not in us:
+                    _send(known, signal.SIGSTOP)
             elif MARK_VARIABLE in environment:
                 foreign.add(pid)
         if not new:
             break
+        listed -= unknown
     here = [who for who in leaders if who.boot == process.boot_id()]
-    found = related(table, nodes, foreign, here) - _protected(table)
-    return Family({pid: table[pid] for pid in found if not table[pid].ended}, nodes)
+    found = related(table, nodes, foreign, here) - us
+    return Family({pid: table[pid] for pid in found if not table[pid].ended}, nodes, frozenset(unknown))
 
 
 async def end_all(
     mark: RunMark, leaders: Collection[ProcessId], *, clock: Clock, deadline: float
 ) -> tuple[Family, Family]:
     """Kill until a scan finds nobody, or until ``deadline``. Returns who was there at first and who is left."""
-    first = find(mark, leaders)
+    first = find(mark, leaders, freeze=True)
     left = first
-    _kill(first)
+    patience = min(deadline, clock.now() + EXECVE)
 
     async def sweep() -> poll.Done[None] | Family:
-        nonlocal left
-        left = find(mark, leaders)
-        if not left.members:
-            return poll.Done(None)
+        nonlocal first, left
         _kill(left)
-        return left
+        left = find(mark, leaders, freeze=True)
+        if first.unknown:
+            first = Family({**left.members, **first.members}, {**left.nodes, **first.nodes}, left.unknown)
+        return left if left.members or (left.unknown and clock.now() < patience) else poll.Done(None)
 
-    if first.members:
+    if first.members or first.unknown:
         try:
             await poll.until(sweep, clock=clock, deadline=deadline, pace=PACE)
         except poll.Timeout:
@@ -129,8 +147,10 @@ async def end_all(
 
 
 def _kill(family: Family) -> None:
-    for pid, known in family.members.items():
-        try:
-            process.send(ProcessId(pid, known.start, process.boot_id()), signal.SIGKILL)
-        except PermissionError:
-            continue  # it stays in the next scan, and so in what is reported as left
+    for known in family.members.values():
+        _send(known, signal.SIGKILL)
+
+
+def _send(known: ProcessFacts, number: int) -> None:
+    with contextlib.suppress(PermissionError):  # it stays in the next scan, and so in what is reported as left
+        process.send(ProcessId(known.pid, known.start, process.boot_id()), number)

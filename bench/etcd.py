@@ -58,7 +58,7 @@ def commands_of(folder: Path) -> tuple[list[list[str]], list[int]]:
     from nodeyard.kinds.etcd.kind import EtcdKind
     from nodeyard.kinds.etcd.launch import TOKEN
     from nodeyard.ports.kind import RenderRequest
-    from nodeyard.providers.deployer.local.programs import locate
+    from nodeyard.providers._clients.programs import locate
 
     kind, numbers = EtcdKind(), free_ports(2 * NODES)
     peers = []

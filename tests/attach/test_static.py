@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodeyard.domain.document import parse
 from nodeyard.domain.identity import NetworkFacts
 from nodeyard.errors.base import ExitStatus
 from nodeyard.errors.provider import DiscoveryFailed, NodeUnreachable
@@ -19,7 +20,6 @@ from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.attach import Discovered, Discovery
 from nodeyard.ports.node_control import NoControl
 from nodeyard.providers.attach.static import StaticOptions, StaticPlugin
-from nodeyard.domain.document import parse
 from nodeyard.providers.attach.static.loading import load
 
 from .support import KvKind, context

@@ -67,7 +67,7 @@ class Case:
     """A barrier over some nodes, with what it told."""
 
     nodes: list[Watched]
-    spec: policy.ReadinessSpec = field(default_factory=lambda: policy.ReadinessSpec())
+    spec: policy.ReadinessSpec = field(default_factory=policy.ReadinessSpec)
     told: list[object] = field(default_factory=list)
     on_answer: object = None
     undiscovered: int = 0

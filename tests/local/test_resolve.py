@@ -13,8 +13,8 @@ import pytest
 
 from nodeyard.domain.sources import Resources
 from nodeyard.ports.kind import ProgramSpec
+from nodeyard.providers._clients.program_versions import version_problem
 from nodeyard.providers.deployer.local.options import LocalOptions
-from nodeyard.providers.deployer.local.versions import version_problem
 
 from .world import World, plans
 
@@ -128,7 +128,7 @@ def test_a_program_that_cannot_tell_its_version_is_refused(tmp_path: Path, text:
 
 @pytest.mark.real
 def test_a_program_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nodeyard.providers.deployer.local.versions.ASKING", 0.2)
+    monkeypatch.setattr("nodeyard.providers._clients.program_versions.ASKING", 0.2)
     tool(tmp_path / "toyd", "#!/bin/sh\nsleep 1000 & wait\n")
     (problem,) = problems(World(tmp_path), "./toyd", VERSIONED)
     assert "did not end within 0.2s" in problem

@@ -214,7 +214,7 @@ class _Fit:
 
 
 def _whole(value: Any, kinds: Mapping[str, Any]) -> None:
-    """The rules across a scenario that fits the schema. Stricter than the loader's: raises ``NotPlain`` in any doubt."""
+    """The rules across a scenario that fits the schema. Stricter than the loader's: raises ``NotPlain`` if in doubt."""
     source = value["source"]
     groups = source.get("nodes", [])
     managed = [name for group in ([groups] if isinstance(groups, dict) else groups) for name in _group(group)]

@@ -61,7 +61,7 @@ class AttachProvider(Protocol):
         """Search once. Reads only. An empty result is a result; raises ``DiscoveryFailed`` when it cannot search."""
 
     def control(self, name: str) -> NodeControl:
-        """The control of a discovered node, ``NoControl`` where there is none. Raises ``KeyError`` for an unknown one."""
+        """The control of a discovered node, ``NoControl`` if there is none. Raises ``KeyError`` for an unknown one."""
 
     def endpoint(self, name: str, port: str) -> Endpoint:
         """A port of a discovered node as the tester reaches it now.

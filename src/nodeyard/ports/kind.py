@@ -34,6 +34,9 @@ class ProgramSpec:
     file ``package_file`` of the installed Python package ``package``, then ``program`` on the PATH.
 
     ``version_args`` print a version that ``version_pattern`` (one group) finds; older than ``minimum`` is refused.
+
+    In a container or pod the command is ``program`` and the rendered arguments, found by the image's own PATH. The
+    image is the spec's, else that of ``image_variable`` in the environment, else what a deployer makes of the binary.
     """
 
     program: str
@@ -44,6 +47,11 @@ class ProgramSpec:
     version_args: tuple[str, ...] = ()
     version_pattern: str = r"(\d+\.\d+\.\d+)"
     minimum: tuple[int, ...] = ()
+
+    @property
+    def image_variable(self) -> str:
+        """The environment variable that names an image with this program, as in ``NODEYARD_ETCD_IMAGE``."""
+        return f"{self.variable}_IMAGE"
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from nodeyard.domain.secrets import Secret
 from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.program_versions import Versions
+from nodeyard.providers._clients.programs import Found, locate
 from nodeyard.providers.deployer.local.environment import inherited
 from nodeyard.providers.deployer.local.options import LocalOptions
-from nodeyard.providers.deployer.local.programs import Found, locate
-from nodeyard.providers.deployer.local.versions import Versions
 
 Wanted = tuple[str, str | None]
 """A kind, and the explicit ``binary`` of a node: all nodes with the same run the same program."""

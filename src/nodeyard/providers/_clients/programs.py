@@ -1,4 +1,4 @@
-"""Which program a node runs: found, and refused with a reason where the kernel would refuse it without one."""
+"""Which program of this machine a node runs: found, and refused with a reason where the kernel gives none."""
 
 from __future__ import annotations
 

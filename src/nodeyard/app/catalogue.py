@@ -20,6 +20,8 @@ def catalogue(registry: Registry) -> dict[str, list[Entry]]:
                       *_missing(registry.deployers)],
         "attach": [*(_entry(registry.attach, name, _source) for name in registry.attach), *_missing(registry.attach)],
         "steps": [_entry(registry.operations, name, _step) for name in registry.operations],
+        "workloads": [_entry(registry.workloads, name, _step) for name in registry.workloads],
+        "faults": [_entry(registry.faults, name, _step) for name in registry.faults],
         "expectations": [_entry(registry.expectations, name, _step) for name in registry.expectations],
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nodeyard.ports.ledger import Remover
     from nodeyard.ports.plugins import AttachPlugin, DeployerPlugin
     from nodeyard.ports.transport import Transport
-    from nodeyard.runtime.steps.protocols import Expectation, Operation
+    from nodeyard.runtime.steps.protocols import Expectation, Fault, Operation, Workload
 
 T = TypeVar("T")
 EXPECT = "expect"
@@ -87,6 +87,8 @@ class Registry:
     deployers: Plugins[DeployerPlugin]
     attach: Plugins[AttachPlugin]
     operations: Plugins[Operation]
+    workloads: Plugins[Workload]
+    faults: Plugins[Fault]
     expectations: Plugins[Expectation]
 
     def removers(self, transport: Transport) -> Callable[[str], Remover | None]:
@@ -114,6 +116,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "deployers": ("name", "summary", "options", "capabilities", "create", "remover"),
     "attach": ("name", "summary", "options", "capabilities", "create", "remover"),
     "operations": ("word", "summary", "options", "requires", "run"),
+    "workloads": ("word", "summary", "options", "requires", "run"),
+    "faults": ("word", "summary", "options", "requires", "guard"),
     "expectations": ("word", "summary", "options", "from_record", "requires", "check"),
 }  # fmt: skip
 """The entry-point groups ``nodeyard.GROUP`` and what a plugin of each must have."""

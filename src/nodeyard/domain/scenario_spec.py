@@ -18,7 +18,7 @@ from nodeyard.domain.policy import (
     OwnershipPolicy,
     ReadinessSpec,
 )
-from nodeyard.domain.quantity import PositiveDuration
+from nodeyard.domain.quantity import Duration, PositiveDuration
 from nodeyard.domain.sources import Attached, ExternalOnly, Managed, NodeGroup, Source, Spec
 
 FORMAT_VERSION = 1
@@ -38,6 +38,34 @@ class CheckOptions(Spec):
 
     use: str = Field(description="which check")
     name: str | None = Field(default=None, description="what reports call the check; its word by default")
+
+    @property
+    def label(self) -> str:
+        return self.name or self.use
+
+
+class WorkloadOptions(Spec):
+    """One use of a workload: ``use`` names it."""
+
+    use: str = Field(description="which workload")
+    name: str | None = Field(default=None, description="what reports call it; its word by default")
+
+    @property
+    def label(self) -> str:
+        return self.name or self.use
+
+
+class FaultOptions(Spec):
+    """One use of a fault: ``use`` names it; when it happens, for how long, and how many nodes it must leave alone."""
+
+    use: str = Field(description="which fault")
+    name: str | None = Field(default=None, description="what reports call it; its word by default")
+    at: Duration | None = Field(default=None, description="how long after the phase's start it happens first")
+    every: PositiveDuration | None = Field(default=None, description="it happens again and again, this long apart")
+    for_: PositiveDuration | None = Field(default=None, alias="for", description="how long each one lasts")
+    keep: Annotated[int, Field(ge=0)] | Literal["quorum"] | None = Field(
+        default=None, description="how many nodes all faults together must leave alone: a number, or 'quorum'"
+    )
 
     @property
     def label(self) -> str:
@@ -110,10 +138,12 @@ __all__ = [
     "Attached",
     "CheckOptions",
     "ExternalOnly",
+    "FaultOptions",
     "Managed",
     "ScenarioSpec",
     "StepOptions",
     "StepSpec",
+    "WorkloadOptions",
     "managed_names",
     "node_groups",
 ]

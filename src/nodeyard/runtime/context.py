@@ -16,6 +16,7 @@ from nodeyard.domain.verdict import Check, Verdict
 from nodeyard.errors.base import NodeyardError
 from nodeyard.ports.observer import Emit
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.history import History
 from nodeyard.runtime.network import Found, LiveNetwork
 from nodeyard.runtime.node import Node
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 class StepContext:
     """``deadline`` is the time of ``clock`` at which the step is ended. ``random`` is seeded by the run's seed and the
     step's place in the scenario, so that picks do not depend on what other steps drew. ``report`` takes a check that
-    the step decided.
+    the step decided. ``history`` is the record of all operations of the run.
     """
 
     network: LiveNetwork
@@ -37,6 +38,7 @@ class StepContext:
     random: Random
     exits: ExitWatch
     label: str
+    history: History
     report: Callable[[Check], None] = field(repr=False)
 
     async def select(

@@ -20,6 +20,7 @@ from nodeyard.ports.observer import Emit
 from nodeyard.runtime.bounded import Finished, Overran, bounded
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.steps.protocols import Expectation, Operation
 
@@ -47,7 +48,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RuntimeRequest:
-    """Everything that running takes. ``deadline`` is a time of ``clock``; ``exits`` must observe the run's events."""
+    """Everything that running takes. ``deadline`` is a time of ``clock``; ``exits`` must observe the run's events.
+
+    ``history`` takes the operations of clients; without one they are kept in memory alone.
+    """
 
     steps: Sequence[StepSpec]
     expectations: Sequence[CheckOptions]
@@ -59,6 +63,7 @@ class RuntimeRequest:
     emit: Emit
     seed: int
     deadline: float
+    history: History | None = None
 
 
 @dataclass
@@ -73,6 +78,7 @@ class ScenarioRuntime:
     def __init__(self, request: RuntimeRequest) -> None:
         self._request = request
         self._record = _Record()
+        self._history = request.history if request.history is not None else History(request.clock)
 
     @property
     def outcome(self) -> Outcome:
@@ -209,6 +215,7 @@ class ScenarioRuntime:
             random=Random(seed),
             exits=request.exits,
             label=label,
+            history=self._history,
             report=self._report,
         )
 

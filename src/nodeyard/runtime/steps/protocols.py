@@ -1,19 +1,23 @@
 """What a step of a scenario is: the protocols that built-in and third-party steps and checks implement.
 
-An entry point of the group ``nodeyard.operations`` or ``nodeyard.expectations`` refers to a class with these
-attributes, made without arguments. Its name is the word in a scenario. Must not live here: any step.
+An entry point of the group ``nodeyard.operations``, ``nodeyard.workloads``, ``nodeyard.faults`` or
+``nodeyard.expectations`` refers to a class with these attributes, made without arguments. Its name is the word in a
+scenario. Must not live here: any step.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nodeyard.domain.requirement import Requirement
-from nodeyard.domain.scenario_spec import CheckOptions, StepOptions
+from nodeyard.domain.scenario_spec import CheckOptions, FaultOptions, StepOptions, WorkloadOptions
 from nodeyard.domain.verdict import Check
 
 if TYPE_CHECKING:
     from nodeyard.runtime.context import StepContext
+    from nodeyard.runtime.node import Node
 
 
 class Operation(Protocol):
@@ -52,4 +56,67 @@ class Expectation(Protocol):
         """Decide, by the deadline of the options at the latest. A check that raises is unknown."""
 
 
-__all__ = ["Expectation", "Operation", "Requirement"]
+@dataclass(frozen=True)
+class Proof:
+    """Whether something was seen to be so, and what was seen. Never what was asked for."""
+
+    proven: bool
+    evidence: str
+
+
+class FaultGuard(Protocol):
+    """One fault on certain nodes. The caller enters it (inject, prove) and leaves it (heal, prove healed) whatever
+    happens meanwhile, cancellation included.
+    """
+
+    async def inject(self) -> None:
+        """Do the harm. Whatever must be undone on a node that outlives the run is in the ledger before.
+
+        Raises a ``NodeyardError`` when it cannot be done; ``heal`` is called all the same.
+        """
+
+    async def prove(self) -> Proof:
+        """Look, by a probe of its own, whether the harm took effect. Ends by itself within seconds."""
+
+    async def heal(self) -> None:
+        """Undo the harm. Idempotent, also after an injection that failed half-way."""
+
+    async def prove_healed(self) -> Proof:
+        """Look whether the harm is over. Ends by itself, at the latest at the context's deadline."""
+
+
+class Fault(Protocol):
+    """Harm that is done to nodes and undone: ``{use: WORD, ...}`` under ``faults`` of a ``run`` step. Holds no state.
+
+    When it happens and to which nodes is decided by its schedule, not by the fault.
+    """
+
+    word: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[type[FaultOptions]]
+
+    def requires(self, options: Any) -> tuple[Requirement, ...]:
+        """What the fault will do to the network. Pure; preflight and ``plan`` ask it."""
+
+    def guard(self, options: Any, nodes: Sequence[Node], context: StepContext) -> FaultGuard:
+        """One injection on these nodes. Does nothing yet."""
+
+
+class Workload(Protocol):
+    """Traffic: ``{use: WORD, ...}`` under ``workloads`` of a ``run`` step. Holds no state.
+
+    Each operation goes through ``context.history``, both its ends.
+    """
+
+    word: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[type[WorkloadOptions]]
+
+    def requires(self, options: Any) -> tuple[Requirement, ...]:
+        """What the traffic will use of the network. Pure; preflight and ``plan`` ask it."""
+
+    async def run(self, options: Any, context: StepContext) -> None:
+        """Drive the traffic until ``context.deadline``, or until the workload has nothing more to do."""
+
+
+__all__ = ["Expectation", "Fault", "FaultGuard", "Operation", "Proof", "Requirement", "Workload"]

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 from hypothesis import strategies as st
 
 from nodeyard.domain import events
 from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capability, OnConflict
+from nodeyard.domain.history import Call, Outcome
 from nodeyard.domain.identity import HostPort, NetworkFacts
 from nodeyard.domain.node_handle import Origin, OriginClass, Sighting
 from nodeyard.domain.node_inventory import NodeInventory, merge
+from nodeyard.observability.traffic import summarised
 
 
 @dataclass
@@ -106,7 +109,8 @@ inventories = st.builds(
 
 EXAMPLES: Mapping[str, Any] = {
     "str": "text", "int": 3, "float": 2.5, "bool": True, "str | None": None, "int | None": 4,
-    "tuple[str, ...]": ("a", "b"), "Mapping[str, str]": {"k": "v"}, "tuple[Mapping[str, Any], ...]": ({"id": "n0"},),
+    "tuple[str, ...]": ("a", "b"), "Mapping[str, str]": {"k": "v"},
+    "Mapping[str, Any]": {"k": 1}, "tuple[float, ...]": (0.5, 1.5), "tuple[Mapping[str, Any], ...]": ({"id": "n0"},),
 }  # fmt: skip
 """A value for each annotation of an event's field."""
 
@@ -132,11 +136,28 @@ _node_like = st.fixed_dictionaries(
                      "endpoints", "network")
     },
 )  # fmt: skip
+
+
+def summaries() -> st.SearchStrategy[Any]:
+    """Summaries of short histories, as the journal holds them."""
+    times = st.floats(0, 100)
+    calls = st.builds(
+        lambda index, op, at, took, outcome: Call(
+            index, 0, "n0", op, "k", "<b>", at, at, at + took, outcome if took < inf else Outcome.INFO, "x"
+        ),
+        st.integers(0, 99), st.sampled_from(["read", "<i>"]), times, times | st.just(inf), st.sampled_from(Outcome),
+    )  # fmt: skip
+    found = st.lists(calls, min_size=1, max_size=20).map(summarised)
+    return found.map(lambda traffic: traffic.document() if traffic is not None else {})
+
+
 _values: Mapping[str, st.SearchStrategy[Any]] = {
     "str": _free, "int": st.integers(0, 10**6), "float": st.floats(0, 1e6), "bool": st.booleans(),
     "str | None": st.none() | _free, "int | None": st.none() | st.integers(0, 9),
     "tuple[str, ...]": st.lists(_free, max_size=3).map(tuple),
     "Mapping[str, str]": st.dictionaries(_free, _free, max_size=2),
+    "Mapping[str, Any]": st.dictionaries(_free, _json, max_size=3) | summaries(),
+    "tuple[float, ...]": st.lists(st.floats(0, 1e6), max_size=3).map(tuple),
     "tuple[Mapping[str, Any], ...]": st.lists(_node_like, max_size=3).map(tuple),
 }  # fmt: skip
 

@@ -254,6 +254,39 @@ class CheckEvaluated(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CounterexampleFound(Event):
+    """The fewest operations that a check cannot explain, for a drawing. ``calls`` are JSON objects with ``client``,
+    ``node``, ``op``, ``key``, ``value``, ``invoked``, ``completed`` (seconds since the run began; ``None``: never),
+    ``outcome`` and ``result``. ``explained`` says in words why there is no order of them.
+    """
+
+    check: str
+    key: str | None
+    calls: tuple[Mapping[str, Any], ...]
+    explained: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistorySummarised(Event):
+    """The history in bins of time, so that a report needs the journal alone. ``summary`` is that of the report."""
+
+    operations: int
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogErrorsFound(Event):
+    """Lines of a node's log that tell of an error; ``at`` has when each was written, in seconds since the run began.
+
+    ``left_out`` counts further ones.
+    """
+
+    at: tuple[float, ...]
+    lines: tuple[str, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceSaved(Event):
     files: tuple[str, ...]
 

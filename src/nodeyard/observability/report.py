@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodeyard.errors.base import ExitStatus
+from nodeyard.observability.charts import charts
+from nodeyard.observability.counterexample import drawing
 from nodeyard.observability.drawing import clean
 from nodeyard.observability.files import write_text
 from nodeyard.observability.journal import JournalRecord, read_journal
@@ -58,6 +60,8 @@ def report_from_journal(records: Sequence[JournalRecord]) -> str:
         meaning=meaning_of(story),
         timeline=timeline(story),
         legend=_legend(story),
+        charts=charts(story.traffic, story.faults, story.length) if story.traffic is not None else None,
+        drawings=[drawn for found in story.counterexamples if (drawn := drawing(found)) is not None],
         checks=sorted(story.checks, key=lambda item: _severity(item[1].verdict)),
         nodes=list(story.nodes.values()),
         capabilities=capability_chips,
@@ -78,12 +82,20 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_cleaned
     )
     environment.filters["seconds"] = seconds
+    environment.filters["latency"] = latency
     return environment.from_string(source)
 
 
 def _cleaned(value: Any) -> Any:
     """Texts without control characters, which HTML cannot hold; markup of our own stays what it is."""
     return clean(value) if type(value) is str else value
+
+
+def latency(value: float | None) -> str:
+    """A latency as people read it; three digits that count."""
+    if value is None:
+        return "-"
+    return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _severity(verdict: str) -> int:

@@ -9,6 +9,7 @@ from nodeyard.domain import events as ev
 from nodeyard.domain.verdict import ErrorRecord
 from nodeyard.observability.facts import NodeFacts, gathered, published_facts
 from nodeyard.observability.journal import DAMAGED, JournalRecord
+from nodeyard.observability.traffic import Traffic, traffic_of
 from nodeyard.observability.wording import phase_text, sentence
 
 AFTER: Mapping[str, str] = {"pause": "paused", "resume": "ready", "stop": "stopped", "kill": "stopped"}
@@ -25,6 +26,8 @@ STYLES: Mapping[type[ev.Event], str] = {
     ev.GrantsRevoked: "warn",
     ev.ConflictOverridden: "warn",
     ev.ReaperReplaced: "warn",
+    ev.CounterexampleFound: "bad",
+    ev.LogErrorsFound: "warn",
     ev.FaultInjected: "fault",
     ev.FaultProven: "fault",
     ev.FaultHealed: "fault",
@@ -94,6 +97,7 @@ class NodeStory:
     states: list[Span] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     last_lines: tuple[str, ...] = ()
+    log_errors: tuple[tuple[float, str], ...] = ()
     facts: NodeFacts = NodeFacts()
 
     @property
@@ -137,6 +141,8 @@ class Story:
     cleanup: ev.CleanupStarted | None = None
     files: list[str] = field(default_factory=list)
     readiness: ev.ReadinessReached | None = None
+    traffic: Traffic | None = None
+    counterexamples: list[ev.CounterexampleFound] = field(default_factory=list)
     revision: int = 0
     damaged: int = 0
 
@@ -196,6 +202,10 @@ def _run(story: Story, event: ev.Event, record: JournalRecord) -> None:
         story.checks.append((record.elapsed, event))
     elif isinstance(event, ev.ErrorRecorded):
         story.errors.append(ErrorRecord(event.layer, event.code, event.node, event.message, event.hint))
+    elif isinstance(event, ev.HistorySummarised):
+        story.traffic = traffic_of(event.summary) or story.traffic
+    elif isinstance(event, ev.CounterexampleFound):
+        story.counterexamples.append(event)
     elif isinstance(event, ev.EvidenceSaved):
         story.files += [file for file in event.files if file not in story.files]
     elif isinstance(event, ev.ReadinessReached):
@@ -273,6 +283,8 @@ def _node(node: NodeStory, event: ev.Event, moment: Moment) -> None:
     elif isinstance(event, ev.NodeExited):
         node.enter("stopped" if event.expected else "exited", at, text)
         node.last_lines = event.last_lines or node.last_lines
+    elif isinstance(event, ev.LogErrorsFound):
+        node.log_errors = tuple(zip(event.at, event.lines, strict=False))
     elif isinstance(event, ev.OperationEnded) and event.outcome == "done" and event.operation in AFTER:
         node.enter(AFTER[event.operation], at, text)
     elif isinstance(event, ev.ResourceRemoved):

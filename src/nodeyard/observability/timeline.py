@@ -20,6 +20,7 @@ CHARACTER = 6.3
 """About the width of a character of the labels."""
 CHECK_DOT = 5.5
 NODE_DOT = 3.5
+LOG_DOT = 2.5
 MARKED: frozenset[type[ev.Event]] = frozenset(
     {ev.NodeJoined, ev.OperationEnded, ev.OperationDenied, ev.NodeExited, ev.IdentityChanged, ev.GrantsRevoked,
      ev.ErrorRecorded, ev.CheckEvaluated}
@@ -119,6 +120,10 @@ class _Sheet:
             title = f"{moment.text} ({seconds(moment.at)})"
             self.dots.append(Dot(self.x(moment.at), y, NODE_DOT, moment.style or "dim", title))
 
+    def log_errors(self, lines: Sequence[tuple[float, str]], y: float) -> None:
+        for at, text in lines:
+            self.dots.append(Dot(self.x(at), y, LOG_DOT, "log", f"log: {text} ({seconds(at)})"))
+
 
 def _weight(style: str) -> int:
     return DOT_STYLES.index(style) if style in DOT_STYLES else len(DOT_STYLES)
@@ -160,9 +165,10 @@ def timeline(story: Story) -> Timeline:
         y = sheet.lane(node.id, f"{node.id}: {node.state}", NODE_LANE)
         sheet.spans(node.states, y, NODE_LANE, labelled=False)
         sheet.node_dots(node.moments, y + NODE_LANE / 2)
-    ticks = tuple(Tick(sheet.x(at), seconds(at)) for at in _ticks(length))
+        sheet.log_errors(node.log_errors, y + NODE_LANE - 4)
+    marks = tuple(Tick(sheet.x(at), seconds(at)) for at in ticks(length))
     left_out = max(0, len(shown) - MOST_NODES)
-    return Timeline(WIDTH, sheet.y + 6, 20, tuple(sheet.lanes), tuple(sheet.bars), tuple(sheet.dots), ticks, left_out)
+    return Timeline(WIDTH, sheet.y + 6, 20, tuple(sheet.lanes), tuple(sheet.bars), tuple(sheet.dots), marks, left_out)
 
 
 def _rows(spans: Sequence[Span]) -> list[list[Span]]:
@@ -177,8 +183,8 @@ def _rows(spans: Sequence[Span]) -> list[list[Span]]:
     return rows
 
 
-def _ticks(length: float) -> list[float]:
-    """At most ten round times."""
+def ticks(length: float) -> list[float]:
+    """At most ten round times on an axis of this many seconds."""
     steps = [unit * factor for unit in (0.001, 0.01, 0.1, 1) for factor in (1, 2, 5)]
     steps += [10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600]
     step = next((s for s in steps if length / s <= 10), length / 10)

@@ -124,6 +124,11 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.FaultHealed: lambda e: f"fault {e.fault} healed: {e.evidence}",
     ev.NodeExited: _exited,
     ev.CheckEvaluated: lambda e: f"check {e.check}: {e.verdict}{_tail(e.reason)}",
+    ev.CounterexampleFound: lambda e: (
+        f"check {e.check}: {len(e.calls)} operations{f' on {e.key}' if e.key is not None else ''} have no explanation"
+    ),
+    ev.HistorySummarised: lambda e: f"{e.operations} operations recorded",
+    ev.LogErrorsFound: lambda e: f"{len(e.lines) + e.left_out} log lines tell of errors",
     ev.EvidenceSaved: lambda e: f"{len(e.files)} files of evidence saved",
     ev.CleanupStarted: lambda e: f"removing {e.resources} resources",
     ev.ResourceRemoved: lambda e: f"removed {e.resource} {e.locator}",

@@ -14,7 +14,7 @@ $(READY): pyproject.toml
 	  || { echo "Nodeyard needs Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q -e '.[etcd]' --group test --group check
+	$(BIN)/python -m pip install -q -e '.[etcd,cometbft]' --group test --group check
 	@touch $@
 
 demo: $(READY)   ## three real etcd nodes as local processes, one scenario, a verdict

@@ -15,7 +15,16 @@ from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capabil
 from nodeyard.domain.events import Event
 from nodeyard.domain.identity import NetworkFacts, host_port
 from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NetworkMaterial, NodePlan, PortSpec
-from nodeyard.domain.node_client import Identification, KeyValue, Probe, ReportsHeight, ReportsRole, Rung, Value
+from nodeyard.domain.node_client import (
+    CompareAndSet,
+    Identification,
+    KeyValue,
+    Probe,
+    ReportsHeight,
+    ReportsRole,
+    Rung,
+    Value,
+)
 from nodeyard.domain.node_handle import Origin, OriginClass, Sighting
 from nodeyard.domain.node_inventory import NodeInventory, merge
 from nodeyard.domain.policy import ReadinessSpec
@@ -172,7 +181,7 @@ class ScriptedKind:
     api_port = "api"
     program = None
     roles = ()
-    protocols = (KeyValue, ReportsHeight, ReportsRole)
+    protocols = (KeyValue, CompareAndSet, ReportsHeight, ReportsRole)
     matters: Mapping[str, Any] = {}
 
     def config_problems(self, config: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

@@ -13,7 +13,7 @@ from nodeyard._aio.clock import SystemClock
 from nodeyard.domain.capability import ALL_CAPABILITIES, Capability, OnConflict, authorize
 from nodeyard.domain.events import OperationDenied as DeniedEvent
 from nodeyard.domain.events import OperationEnded, OperationStarted
-from nodeyard.domain.node_client import ChainReader, KeyValue, ReportsRole
+from nodeyard.domain.node_client import ChainReader, CompareAndSet, KeyValue, ReportsRole
 from nodeyard.domain.node_handle import Origin, OriginClass
 from nodeyard.domain.policy import ReadinessSpec
 from nodeyard.errors.bootstrap import NotReady
@@ -56,7 +56,7 @@ ACTS: dict[str, Callable[[Node], Awaitable[object]]] = {
     "logs": lambda n: n.logs(),
     "exec": lambda n: n.exec(["true"]),
     "put": lambda n: n.client(KeyValue).put("k", "v", timeout=1),
-    "compare_and_set": lambda n: n.client(KeyValue).compare_and_set("k", None, "v", timeout=1),
+    "compare_and_set": lambda n: n.client(CompareAndSet).compare_and_set("k", None, "v", timeout=1),
     "get": lambda n: n.client(KeyValue).get("k", timeout=1),
     "identify": lambda n: n.identify(timeout=1),
     "role": lambda n: n.client(ReportsRole).role(timeout=1),

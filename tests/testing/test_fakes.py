@@ -10,7 +10,7 @@ import pytest
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place
-from nodeyard.domain.node_client import KeyValue, PeerView, ReportsHeight, ReportsRole, Rung, StateDigest
+from nodeyard.domain.node_client import CompareAndSet, KeyValue, PeerView, ReportsHeight, ReportsRole, Rung, StateDigest
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.sources import Auth
 from nodeyard.errors.bootstrap import ReaperUnavailable
@@ -79,7 +79,7 @@ def at(world: FakeWorld, url: str, auth: Auth | None = None) -> FakeClient:
 def test_the_client_and_the_kind_implement_what_they_list() -> None:
     found = at(FakeWorld(), "http://a.fake:8000")
     assert all(isinstance(found, protocol) for protocol in FakeKind.protocols)
-    assert set(FakeKind.protocols) == {KeyValue, ReportsHeight, ReportsRole, StateDigest, PeerView}
+    assert set(FakeKind.protocols) == {KeyValue, CompareAndSet, ReportsHeight, ReportsRole, StateDigest, PeerView}
     kind: NodeKind = FakeKind()
     assert isinstance(kind, CanJoin)
     assert kind.config_problems({"block-time": 1, "hight": 2})[0][0] == "hight"

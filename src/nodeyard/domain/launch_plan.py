@@ -80,7 +80,10 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class FileToWrite:
-    """A file below the config folder; ``secret`` files get mode 0600 and are never kept as evidence."""
+    """A file below the config folder (an ``initial`` one: below the data folder).
+
+    ``secret`` files get mode 0600 and are never kept as evidence.
+    """
 
     path: str
     content: bytes = field(repr=False)
@@ -97,7 +100,11 @@ class StopPolicy:
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """Everything that starting a node takes. ``program`` is what a deployer resolves to a binary or an image."""
+    """Everything that starting a node takes. ``program`` is what a deployer resolves to a binary or an image.
+
+    ``initial`` files belong below the data folder and not the config folder: each is written before a start only if it
+    is not there, because from then on it is the node's own (a validator's record of what it signed, for example).
+    """
 
     node: str
     program: str
@@ -105,6 +112,7 @@ class LaunchPlan:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: tuple[FileToWrite, ...] = ()
     stop: StopPolicy = StopPolicy()
+    initial: tuple[FileToWrite, ...] = ()
 
     @property
     def argv(self) -> tuple[str, ...]:

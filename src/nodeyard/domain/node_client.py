@@ -81,6 +81,11 @@ class KeyValue(Protocol):
     async def put(self, key: str, value: str, *, timeout: float) -> int | None:
         """Write; returns the revision where the store has one."""
 
+
+@runtime_checkable
+class CompareAndSet(Protocol):
+    """A map that can also write on a condition, in one step that nothing comes between."""
+
     async def compare_and_set(self, key: str, expected: str | None, value: str, *, timeout: float) -> bool:
         """Write only if the value is ``expected`` (``None``: absent); returns whether it was written."""
 
@@ -111,7 +116,7 @@ class StateDigest(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """One block: its height, its hash, and the hash of the application's state after it where the chain has one."""
+    """One block: its height, its hash, and the hash of the state that it commits to where the chain has one."""
 
     height: int
     hash: str

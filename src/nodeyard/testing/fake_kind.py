@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from nodeyard._aio import poll
 from nodeyard.domain.launch_plan import FileToWrite, LaunchPlan, NetworkMaterial, NodePlan, PortSpec, Scheme, StopPolicy
-from nodeyard.domain.node_client import KeyValue, PeerView, ReportsHeight, ReportsRole, StateDigest
+from nodeyard.domain.node_client import CompareAndSet, KeyValue, PeerView, ReportsHeight, ReportsRole, StateDigest
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
@@ -33,7 +33,14 @@ class FakeKind:
     api_port: ClassVar[str] = "api"
     program: ClassVar[ProgramSpec | None] = ProgramSpec("fake-node", "NODEYARD_FAKE_NODE")
     roles: ClassVar[tuple[str, ...]] = ("member", "observer")
-    protocols: ClassVar[tuple[type, ...]] = (KeyValue, ReportsHeight, ReportsRole, StateDigest, PeerView)
+    protocols: ClassVar[tuple[type, ...]] = (
+        KeyValue,
+        CompareAndSet,
+        ReportsHeight,
+        ReportsRole,
+        StateDigest,
+        PeerView,
+    )
     matters: ClassVar[Mapping[str, Matters]] = {
         "id": Matters.FATAL,
         "genesis": Matters.FATAL,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec
-from nodeyard.domain.node_client import KeyValue, PeerView, ReportsHeight, ReportsRole, StateDigest
+from nodeyard.domain.node_client import CompareAndSet, KeyValue, PeerView, ReportsHeight, ReportsRole, StateDigest
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
@@ -40,7 +40,14 @@ class EtcdKind:
         minimum=(3, 4),
     )
     roles: ClassVar[tuple[str, ...]] = ()
-    protocols: ClassVar[tuple[type, ...]] = (KeyValue, ReportsHeight, ReportsRole, StateDigest, PeerView)
+    protocols: ClassVar[tuple[type, ...]] = (
+        KeyValue,
+        CompareAndSet,
+        ReportsHeight,
+        ReportsRole,
+        StateDigest,
+        PeerView,
+    )
     matters: ClassVar[Mapping[str, Matters]] = {
         "id": Matters.FATAL,
         "genesis": Matters.IGNORED,

@@ -221,6 +221,7 @@ class LocalControl:
             data = {"folder": str(self.place.folder), "paths": secret}
             await self._run.context.ledger.record(BY, SECRETS, node=self._node.name, data=data)
         folders.write_files(self.place.folder / "config", launch.files, node=self._node.name)
+        folders.write_missing(Path(self.place.data_dir), launch.initial, node=self._node.name)
 
     def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> Child:
         opened: list[int] = []

@@ -70,6 +70,12 @@ def write_files(config_dir: Path, files: Sequence[FileToWrite], *, node: str) ->
             raise unusable(node, target, error) from error
 
 
+def write_missing(data_dir: Path, files: Sequence[FileToWrite], *, node: str) -> None:
+    """Write those files below the data folder that are not there yet. Raises ``ProvisioningFailed``."""
+    missing = [file for file in files if not target_of(data_dir, file, node=node).exists()]
+    write_files(data_dir, missing, node=node)
+
+
 def target_of(config_dir: Path, file: FileToWrite, *, node: str) -> Path:
     """Where a rendered file belongs. Raises ``ProvisioningFailed`` for a path that leaves the folder."""
     path = Path(file.path)

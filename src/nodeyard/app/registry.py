@@ -117,7 +117,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "attach": ("name", "summary", "options", "capabilities", "create", "remover"),
     "operations": ("word", "summary", "options", "requires", "run"),
     "workloads": ("word", "summary", "options", "requires", "run"),
-    "faults": ("word", "summary", "options", "requires", "guard"),
+    "faults": ("word", "summary", "options", "disables", "lasts", "requires", "guard"),
     "expectations": ("word", "summary", "options", "from_record", "requires", "check"),
 }  # fmt: skip
 """The entry-point groups ``nodeyard.GROUP`` and what a plugin of each must have."""

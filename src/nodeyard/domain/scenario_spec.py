@@ -69,7 +69,15 @@ class FaultOptions(Spec):
 
     @property
     def label(self) -> str:
-        return self.name or self.use
+        """How people know it: its own name, else its word with its target if it has one."""
+        target = getattr(self, "target", None)
+        return self.name or (self.use if target is None else f"{self.use} {target}")
+
+    @model_validator(mode="after")
+    def _apart(self) -> FaultOptions:
+        if self.every is not None and self.for_ is not None and self.for_ >= self.every:
+            raise ValueError("'for' must be shorter than 'every': each fault ends before the next one begins")
+        return self
 
 
 class StepSpec(Spec):

@@ -198,6 +198,13 @@ class NodeOps:
         if running:
             await self._identify(running, reason="ready after a step that did not wait")
 
+    async def ready_again(self, nodes: Collection[str]) -> None:
+        """Wait until each of these nodes is ready, and identify those that nobody waited for before.
+
+        Raises ``NotReady``.
+        """
+        await self.barrier(self._readiness, [self._live.handle(node).id for node in nodes])
+
     async def _act(
         self,
         node: str,

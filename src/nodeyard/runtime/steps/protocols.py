@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import CheckOptions, FaultOptions, StepOptions, WorkloadOptions
@@ -85,18 +85,34 @@ class FaultGuard(Protocol):
         """Look whether the harm is over. Ends by itself, at the latest at the context's deadline."""
 
 
+@runtime_checkable
+class HoldsOn(Protocol):
+    """A guard whose harm goes on by acts of its own while it is open."""
+
+    async def hold(self) -> None:
+        """Keep it up. Runs between proof and healing; it is cancelled when the fault's time is over."""
+
+
 class Fault(Protocol):
     """Harm that is done to nodes and undone: ``{use: WORD, ...}`` under ``faults`` of a ``run`` step. Holds no state.
 
-    When it happens and to which nodes is decided by its schedule, not by the fault.
+    When it happens and to which nodes is decided by its schedule, not by the fault. ``disables`` says that its nodes
+    do no work meanwhile: they count as down for ``keep``, and no other such fault hits them until they are back.
+    ``lasts`` is false for harm that is over by itself once it is done (a restart): nothing is held, and ``for`` has no
+    meaning.
     """
 
     word: ClassVar[str]
     summary: ClassVar[str]
     options: ClassVar[type[FaultOptions]]
+    disables: ClassVar[bool]
+    lasts: ClassVar[bool]
 
     def requires(self, options: Any) -> tuple[Requirement, ...]:
-        """What the fault will do to the network. Pure; preflight and ``plan`` ask it."""
+        """What the fault will do to the network. Pure; preflight and ``plan`` ask it.
+
+        The selector of the first one says which nodes it hits; each of them must permit all that stand with it.
+        """
 
     def guard(self, options: Any, nodes: Sequence[Node], context: StepContext) -> FaultGuard:
         """One injection on these nodes. Does nothing yet."""
@@ -119,4 +135,4 @@ class Workload(Protocol):
         """Drive the traffic until ``context.deadline``, or until the workload has nothing more to do."""
 
 
-__all__ = ["Expectation", "Fault", "FaultGuard", "Operation", "Proof", "Requirement", "Workload"]
+__all__ = ["Expectation", "Fault", "FaultGuard", "HoldsOn", "Operation", "Proof", "Requirement", "Workload"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -38,16 +38,28 @@ class FaultUse:
     options: FaultOptions
 
 
-async def run_faults(
-    uses: Sequence[FaultUse], context: StepContext, *, length: float, over: asyncio.Event | None = None
-) -> None:
-    """All faults of a phase that lasts ``length`` seconds from now (``inf``: until ``over`` is set).
+class FaultScheduler:
+    """Carries out the faults of one phase after the other. ``faults`` are all that there are, by their words."""
 
-    Returns when the last one has healed and its nodes are back, which may be after the phase's end; ``over`` ends the
-    phase early. Each use is reported as one check, also when this is cancelled. ``context.deadline`` is that of the
-    whole run: nodes have until then to recover. Raises cancellation and defects only.
-    """
-    phase = _Phase(uses, context, length, over if over is not None else asyncio.Event())
+    def __init__(self, faults: Mapping[str, Fault]) -> None:
+        self._faults = faults
+
+    async def __call__(
+        self, faults: Sequence[FaultOptions], context: StepContext, *, over: asyncio.Event | None = None
+    ) -> None:
+        """All faults of a phase, from now to ``context.deadline``, the phase's end; ``over`` ends it early.
+
+        Returns when the last one has healed and its nodes are back, which may be after the end: nodes have as long as
+        the run has. Each use is reported as one check. When it is cancelled, what is open is healed at once, and nodes
+        that are not back soon after are left undecided. Raises cancellation and defects only.
+        """
+        uses = [FaultUse(self._faults[options.use], options) for options in faults]
+        await run_faults(uses, context, over=over)
+
+
+async def run_faults(uses: Sequence[FaultUse], context: StepContext, *, over: asyncio.Event | None = None) -> None:
+    """The same for faults that are given themselves; see ``FaultScheduler``."""
+    phase = _Phase(uses, context, over if over is not None else asyncio.Event())
     async with asyncio.TaskGroup() as group:
         for use in uses:
             group.create_task(phase.run(use, Random(context.random.getrandbits(64))))
@@ -56,10 +68,10 @@ async def run_faults(
 class _Phase:
     """What the faults of one phase share: the nodes that they harm now, and one choice at a time."""
 
-    def __init__(self, uses: Sequence[FaultUse], context: StepContext, length: float, over: asyncio.Event) -> None:
+    def __init__(self, uses: Sequence[FaultUse], context: StepContext, over: asyncio.Event) -> None:
         self._context = context
         self._begun = context.clock.now()
-        self._length = length
+        self._length = context.deadline - self._begun
         self._over = over
         self._keeps = [use.options.keep for use in uses]
         self._open: Counter[str] = Counter()
@@ -147,7 +159,7 @@ class _Phase:
                     self._open.update(claim.nodes)
             return poll.Done(chosen)
 
-        deadline = min(self._begun + slot.end, context.deadline)
+        deadline = self._begun + slot.end
         if context.clock.now() >= deadline:
             return "the one before it was not over"
         try:
@@ -229,4 +241,4 @@ def _nobody(selector: Selector, states: dict[str, str], down: set[str]) -> str:
     return f"'{selector}' {what} ({seen})"
 
 
-__all__ = ["FaultUse", "run_faults"]
+__all__ = ["FaultScheduler", "FaultUse", "run_faults"]

@@ -82,7 +82,7 @@ class FaultGuard(Protocol):
         """Undo the harm. Idempotent, also after an injection that failed half-way."""
 
     async def prove_healed(self) -> Proof:
-        """Look whether the harm is over. Ends by itself, at the latest at the context's deadline."""
+        """Look whether the harm is over. Ends by itself, at the latest when nodes must be ready or the run ends."""
 
 
 @runtime_checkable

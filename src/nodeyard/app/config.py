@@ -35,7 +35,10 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Explicit settings. ``environment`` is handed to adapters, which look for DOCKER_HOST, KUBECONFIG and so on."""
+    """Explicit settings. ``environment`` is handed to adapters, which look for DOCKER_HOST, KUBECONFIG and so on.
+
+    ``step_summary`` is the file in which GitHub Actions wants a summary of a job, where there is one.
+    """
 
     output: Path
     state: Path
@@ -43,6 +46,7 @@ class Settings:
     keep: Keep
     cwd: Path
     environment: Mapping[str, str] = field(repr=False)
+    step_summary: Path | None = None
 
     @staticmethod
     def load(options: Mapping[str, str | None] | None = None) -> Settings:
@@ -91,6 +95,7 @@ def resolve(environment: Mapping[str, str], cwd: Path, options: Mapping[str, str
         keep=Keep(keep) if keep is not None else Keep.ON_FAILURE,
         cwd=cwd,
         environment=dict(environment),
+        step_summary=Path(environment["GITHUB_STEP_SUMMARY"]) if environment.get("GITHUB_STEP_SUMMARY") else None,
     )
 
 

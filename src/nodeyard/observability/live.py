@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from nodeyard.domain import events as ev
+from nodeyard.domain.history import HistoryRecord
 from nodeyard.observability.drawing import clean
+from nodeyard.observability.meter import Meter, Reading
 from nodeyard.observability.progress import TOLD, Lenient, told
-from nodeyard.observability.wording import phase_text, probe_text, seconds
+from nodeyard.observability.wording import milliseconds, phase_text, probe_text, seconds
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -99,6 +101,8 @@ class LiveProgress:
         self._began = monotonic()
         self._until = self._began + remaining if remaining is not None else None
         self._picture = Picture()
+        self._meter = Meter()
+        self._lag = 0.0
         self._lock = Lock()
         self._plain = Lenient(stream)
         console = _console(self._plain, width)
@@ -113,6 +117,11 @@ class LiveProgress:
             self._picture.see(event)
         if type(event) in KEPT:
             self.line(f"[{monotonic() - self._began:8.3f}s] {told(event)}")
+
+    def record(self, record: HistoryRecord) -> None:
+        """Take an operation in. Its times count from the run's own beginning, which was a little after ours."""
+        self._lag = monotonic() - self._began - record.at
+        self._meter.record(record)
 
     def line(self, text: str) -> None:
         if self._live is None:
@@ -139,9 +148,10 @@ class LiveProgress:
     def __rich__(self) -> RenderableType:
         """The picture as it is now: also what stands below a line that is printed between two refreshes."""
         now = monotonic()
+        reading = self._meter.read(now - self._began - self._lag)
         with self._lock:
             return picture_block(
-                self._picture, now - self._began, self._until - now if self._until is not None else None
+                self._picture, now - self._began, self._until - now if self._until is not None else None, reading
             )
 
 
@@ -160,8 +170,10 @@ def _flat(text: str) -> str:
     return clean(" ".join(text.split()))
 
 
-def picture_block(picture: Picture, elapsed: float, remaining: float | None) -> RenderableType:
-    """The picture as a rich block: where the run is, how the nodes are, and the nodes that are not ready."""
+def picture_block(
+    picture: Picture, elapsed: float, remaining: float | None, reading: Reading | None = None
+) -> RenderableType:
+    """The picture as a rich block: where the run is, its traffic and faults, and how the nodes are."""
     from rich.console import Group
     from rich.text import Text
 
@@ -171,11 +183,23 @@ def picture_block(picture: Picture, elapsed: float, remaining: float | None) -> 
     blocks: list[RenderableType] = [head]
     if picture.step:
         blocks.append(Text(f"  {_flat(picture.step)}", overflow="ellipsis", no_wrap=True))
+    if reading is not None:
+        blocks.append(Text(f"  traffic: {traffic_text(reading)}", overflow="ellipsis", no_wrap=True))
     blocks += [Text(f"  fault: {_flat(fault)}", style="magenta", no_wrap=True) for fault in picture.faults.values()]
     if picture.nodes:
         blocks.append(_counts(picture))
         blocks += _rows(picture)
     return Group(*blocks)
+
+
+def traffic_text(reading: Reading) -> str:
+    """The reading in one line, what matters most first."""
+    words = [f"{reading.rate:,.0f}/s"]
+    if reading.p50 is not None and reading.p99 is not None:
+        words.append(f"p50 {milliseconds(reading.p50)}, p99 {milliseconds(reading.p99)}")
+    words.append(f"{reading.ok:,} ok")
+    words += [f"{count:,} {name}" for name, count in (("fail", reading.fail), ("info", reading.info)) if count]
+    return "  ".join((*words, f"{reading.open} under way"))
 
 
 def _counts(picture: Picture) -> Text:

@@ -21,7 +21,7 @@ from nodeyard.observability.journal import JournalRecord, read_journal
 from nodeyard.observability.story import NodeStory, Story, tell
 from nodeyard.observability.summary import why_command
 from nodeyard.observability.timeline import timeline
-from nodeyard.observability.wording import seconds
+from nodeyard.observability.wording import milliseconds, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -82,20 +82,13 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_cleaned
     )
     environment.filters["seconds"] = seconds
-    environment.filters["latency"] = latency
+    environment.filters["latency"] = lambda value: "-" if value is None else milliseconds(value)
     return environment.from_string(source)
 
 
 def _cleaned(value: Any) -> Any:
     """Texts without control characters, which HTML cannot hold; markup of our own stays what it is."""
     return clean(value) if type(value) is str else value
-
-
-def latency(value: float | None) -> str:
-    """A latency as people read it; three digits that count."""
-    if value is None:
-        return "-"
-    return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _severity(verdict: str) -> int:

@@ -54,6 +54,11 @@ RUNGS = {Rung.NOTHING.label: "no sign of life"}
 """Rungs whose own name would not be understood in a sentence."""
 
 
+def milliseconds(value: float) -> str:
+    """A latency of so many seconds in three digits that count."""
+    return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
 def probe_text(event: ev.NodeProbed) -> str:
     """How far a node is up the readiness ladder, and its last answer or error."""
     return f"{RUNGS.get(event.rung, event.rung)}: {event.detail}"

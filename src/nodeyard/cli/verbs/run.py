@@ -104,9 +104,25 @@ class _Runs:
             repeat=result.repeat, after=result.after,
         )  # fmt: skip
         click.echo(summary_text(lines, colour=output.is_terminal(stream)), file=stream, nl=False)
+        self._summarise(scenario, result)
         document = verdict_document(result.outcome)
         document["exit_status"] = int(result.exit_status)
         self.documents.append({"file": str(file), "folder": str(result.folder), **document})
+
+    def _summarise(self, scenario: LoadedScenario, result: RunResult) -> None:
+        """The summary of a job, where the run is a step of one; a file that cannot be written is told and no more."""
+        from nodeyard.observability.github import step_summary
+
+        if self.settings.step_summary is None:
+            return
+        text = step_summary(
+            result.outcome, scenario=scenario.spec.name, folder=str(result.folder), repeat=result.repeat
+        )
+        try:
+            with self.settings.step_summary.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            output.say(f"the step summary {self.settings.step_summary} cannot be written: {error.strerror or error}")
 
 
 async def _run(scenario: LoadedScenario, settings: Settings, seed: int | None, repeat: list[str]) -> RunResult:

@@ -10,8 +10,18 @@ from nodeyard.domain import events
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.identity import host_port
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, Seed
+from nodeyard.errors.bootstrap import QuorumUnreachable
 from nodeyard.ports.deployer import Deployer
-from nodeyard.ports.kind import CanJoin, JoinPoint, JoinRequest, JoinTicket, NodeKind, RenderRequest
+from nodeyard.ports.kind import (
+    AdoptRequest,
+    CanAdopt,
+    CanJoin,
+    JoinPoint,
+    JoinRequest,
+    JoinTicket,
+    NodeKind,
+    RenderRequest,
+)
 
 
 class Launcher:
@@ -41,9 +51,7 @@ class Launcher:
             kind = self._request.kind(name)
             mine = [plan for plan in plans if plan.kind == name]
             points = self._join_points(kind)
-            material = kind.material(
-                mine, mark=self._context.mark, seed=self._request.seed, pins=self._request.spec.network
-            )
+            material = await self._material(kind, mine)
             if points and isinstance(kind, CanJoin):
                 await self._join_one_by_one(deployer, kind, mine, points, material)
             else:
@@ -53,6 +61,37 @@ class Launcher:
             if launch.node in idle:
                 deployer.prepare(launch)
         await deployer.start([launch for launch in launches if launch.node not in idle])
+
+    async def _material(self, kind: NodeKind, plans: Sequence[NodePlan]) -> NetworkMaterial:
+        """That of the borrowed network where there is one and the kind can enter it so, else that of a new network."""
+        mark, seed = self._context.mark, self._request.seed
+        borrowed = validation.borrowed_alone(self._network.inventory, kind.name)
+        if not borrowed or not isinstance(kind, CanAdopt):
+            return kind.material(plans, mark=mark, seed=seed, pins=self._request.spec.network)
+        points = [
+            JoinPoint(node.id, self._network.bindings[node.id].endpoint)
+            for node in borrowed
+            if not any(name in self._network.lost for name in node.names)
+        ]
+        if not points:
+            raise QuorumUnreachable(
+                f"no borrowed {kind.name} node answers, so its network cannot be entered",
+                evidence=[f"{name}: {why}" for name, why in self._network.lost.items()],
+                hint="are the borrowed nodes running, and are their addresses right?",
+            )
+        request = AdoptRequest(
+            nodes=plans,
+            own=kind.own_material(plans, mark=mark, seed=seed),
+            through=points,
+            transport=self._context.transport,
+            clock=self._context.clock,
+            deadline=self._request.deadline,
+        )
+        found = await kind.adopt(request)
+        self._context.emit(
+            events.NetworkAdopted(network=found.material.id, genesis=found.genesis, through=found.through)
+        )
+        return found.material
 
     def _join_points(self, kind: NodeKind) -> tuple[JoinPoint, ...]:
         borrowed = validation.borrowed_alone(self._network.inventory, kind.name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nodeyard._aio import tasks
 from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capability
-from nodeyard.domain.identity import HostPort, host_port
+from nodeyard.domain.identity import HostPort, NetworkFacts, host_port
 from nodeyard.domain.launch_plan import Endpoint, NodePlan
 from nodeyard.domain.node_client import Identification
 from nodeyard.domain.node_handle import NodeHandle, Origin, OriginClass, Sighting
@@ -20,7 +20,8 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import NodeUnreachable, ProviderError
 from nodeyard.ports.attach import Discovered, from_external
 from nodeyard.ports.bootstrapped import Binding
-from nodeyard.ports.kind import CanJoin, EndpointOf, NodeKind
+from nodeyard.ports.deployer import KnowsVersions
+from nodeyard.ports.kind import CanJoin, EndpointOf, KnowsProgram, NodeKind
 from nodeyard.ports.node_control import NoControl, NodeControl, supported_by
 
 EXTERNAL_SOURCE = "external"
@@ -41,7 +42,10 @@ class Found:
 
 
 def managed_found(plan: NodePlan, request: BootstrapRequest) -> Found:
-    """A managed node after provisioning; its address is unknown while its deployer gives none."""
+    """A managed node after provisioning; its address is unknown while its deployer gives none.
+
+    What its program says that it will speak is known already, so that a node that cannot fit is never started.
+    """
     deployer = request.deployer
     if deployer is None:
         raise ValueError("a managed node needs a deployer")
@@ -61,7 +65,12 @@ def managed_found(plan: NodePlan, request: BootstrapRequest) -> Found:
 
     kind = request.kind(plan.kind)
     address, endpoints = current_endpoints(kind, endpoint)
-    sighting = Sighting(plan.name, kind.name, origin, address=address, endpoints=endpoints, role=plan.role)
+    facts = NetworkFacts()
+    if isinstance(kind, KnowsProgram) and isinstance(deployer, KnowsVersions):
+        facts = kind.program_facts(deployer.version_answer(plan.name))
+    sighting = Sighting(
+        plan.name, kind.name, origin, address=address, endpoints=endpoints, network=facts, role=plan.role
+    )
     return Found(sighting, endpoint, control, plan)
 
 

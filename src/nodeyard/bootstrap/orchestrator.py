@@ -206,7 +206,9 @@ def early_inventory(request: BootstrapRequest, planned: Sequence[NodePlan]) -> N
 def early_problems(request: BootstrapRequest, planned: Sequence[NodePlan], early: NodeInventory) -> tuple[str, ...]:
     """Every reason that is known before anything is created why the run would be refused."""
     complete = not isinstance(request.spec.source, Attached)
-    problems = validation.join_problems(early, request.kinds, plans_by_kind(planned))
+    by_kind = plans_by_kind(planned)
+    problems = validation.join_problems(early, request.kinds, by_kind)
+    problems += validation.member_problems(early, request.kinds, by_kind)
     if complete:
         problems += validation.preflight_problems(request.planned, early, request.kinds, complete=True)
     return problems

@@ -12,7 +12,7 @@ from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain.launch_plan import AT_RUN, NodePlan, Seed
 from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.ports.deployer import DeploymentPlan
-from nodeyard.ports.kind import CanJoin, JoinTicket, RenderRequest
+from nodeyard.ports.kind import CanAdopt, CanJoin, JoinTicket, RenderRequest
 from nodeyard.ports.ledger import Json
 
 
@@ -69,14 +69,21 @@ def _node(
         count=request.spec.bootstrap.seeds,
         seed=request.seed,
     )
-    joins = isinstance(kind, CanJoin) and any(n.kind == plan.kind for n in early if n.ownership == "borrowed")
+    borrowed = any(n.kind == plan.kind for n in early if n.ownership == "borrowed")
+    joins = isinstance(kind, CanJoin) and borrowed
+    mark, seed = request.context.mark, request.seed
+    material = (
+        kind.own_material(mine, mark=mark, seed=seed)
+        if borrowed and isinstance(kind, CanAdopt)
+        else kind.material(mine, mark=mark, seed=seed, pins=request.spec.network)
+    )
     ticket = JoinTicket(_AtRun(), AT_RUN, AT_RUN) if joins else None
     render = RenderRequest(
         node=plan,
         place=deployment.places[plan.name],
         peers=[(peer, deployment.places[peer.name]) for peer in mine],
         seeds=[Seed(c.node, None, {port.name: AT_RUN for port in kind.ports}) for c in chosen],
-        material=kind.material(mine, mark=request.context.mark, seed=request.seed, pins=request.spec.network),
+        material=material,
         ticket=ticket,
     )
     launch = kind.render(render)

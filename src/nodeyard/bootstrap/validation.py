@@ -15,7 +15,7 @@ from nodeyard.domain.node_inventory import Conflict, ConflictKind, NodeInventory
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.selectors import candidates, planned_denials, unknown_names
 from nodeyard.errors.bootstrap import IdentityConflict, Incompatible, OwnershipConflict
-from nodeyard.ports.kind import CanJoin, Matters, NodeKind
+from nodeyard.ports.kind import CanJoin, ChecksMembers, Matters, NodeKind
 
 FACTS = ("id", "genesis", "protocol", "api", "auth")
 FACT_LABELS = {"id": "network id", "genesis": "genesis", "protocol": "protocol", "api": "API version", "auth": "auth"}
@@ -184,6 +184,18 @@ def join_problems(
         if risk:
             problems.append(f"{names}: {risk}")
     return tuple(problems)
+
+
+def member_problems(
+    inventory: NodeInventory, kinds: Mapping[str, NodeKind], managed: Mapping[str, Sequence[NodePlan]]
+) -> tuple[str, ...]:
+    """What a kind has against the managed nodes as a network, or as newcomers to the borrowed one."""
+    return tuple(
+        problem
+        for name, plans in sorted(managed.items())
+        if isinstance(kind := kinds[name], ChecksMembers)
+        for problem in kind.member_problems(plans, borrowed=len(borrowed_alone(inventory, name)))
+    )
 
 
 def borrowed_alone(inventory: NodeInventory, kind: str) -> tuple[NodeHandle, ...]:

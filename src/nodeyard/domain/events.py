@@ -155,6 +155,15 @@ class NodeJoined(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkAdopted(Event):
+    """Managed nodes take over the network of borrowed ones; ``through`` are those that its genesis was read from."""
+
+    network: str
+    genesis: str | None
+    through: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeProbed(Event):
     """A probe's answer differs from the one before; unchanged answers are not told."""
 

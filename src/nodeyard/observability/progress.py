@@ -17,8 +17,8 @@ from nodeyard.observability.wording import sentence
 
 TOLD: frozenset[type[ev.Event]] = frozenset(
     {ev.RunStarted, ev.PhaseStarted, ev.DiscoveryPartial, ev.IdentityChanged, ev.GrantsRevoked, ev.InventoryMerged,
-     ev.ConflictOverridden, ev.NodeJoined, ev.NodeProbed, ev.NodeReady, ev.ReadinessReached, ev.StepStarted,
-     ev.StepEnded, ev.OperationDenied, ev.FaultInjected, ev.FaultProven, ev.FaultHealed, ev.NodeExited,
+     ev.ConflictOverridden, ev.NodeJoined, ev.NetworkAdopted, ev.NodeProbed, ev.NodeReady, ev.ReadinessReached,
+     ev.StepStarted, ev.StepEnded, ev.OperationDenied, ev.FaultInjected, ev.FaultProven, ev.FaultHealed, ev.NodeExited,
      ev.CheckEvaluated, ev.CleanupFailed, ev.ErrorRecorded, ev.ReaperReplaced, ev.RunDetached}
 )  # fmt: skip
 """Events that get a plain line. The others are in the journal."""

@@ -113,6 +113,7 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.SeedsChosen: lambda e: f"joins through {', '.join(e.seeds) or 'nobody'}",
     ev.NodeStarted: lambda e: f"started ({e.locator})",
     ev.NodeJoined: lambda e: f"joined as member {e.member} through {e.through}",
+    ev.NetworkAdopted: lambda e: f"managed nodes enter network {e.network}, as {' and '.join(e.through)} tell it",
     ev.NodeProbed: lambda e: f"{probe_text(e)} (try {e.attempt})",
     ev.NodeReady: lambda e: f"ready after {seconds(e.after)}{_tail(e.detail)}",
     ev.ReadinessReached: lambda e: (

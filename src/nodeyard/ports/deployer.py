@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NodePlan, Place
 from nodeyard.ports.kind import ProgramSpec
@@ -69,3 +69,11 @@ class Deployer(Protocol):
 
         Idempotent, and safe after partial provisioning.
         """
+
+
+@runtime_checkable
+class KnowsVersions(Protocol):
+    """A deployer that has asked the programs of its nodes for their versions."""
+
+    def version_answer(self, node: str) -> str:
+        """What the program of a provisioned node answered to ``ProgramSpec.version_args``; empty if it is not known."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
 from nodeyard._aio.clock import Clock
+from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NetworkMaterial, NodePlan, Place, PortSpec, Seed
 from nodeyard.domain.node_client import NodeClient
 from nodeyard.domain.policy import NetworkPins
@@ -92,10 +93,34 @@ class JoinRequest:
 
 @dataclass(frozen=True)
 class JoinPoint:
-    """A borrowed node that grants ``join``."""
+    """A borrowed node of the network that a managed one is to enter."""
 
     node: str
     endpoint: EndpointOf = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AdoptRequest:
+    """Managed nodes that are to enter a borrowed network; ``through`` are its nodes that answered, at least one.
+
+    ``own`` is what ``CanAdopt.own_material`` made for these nodes.
+    """
+
+    nodes: Sequence[NodePlan]
+    own: NetworkMaterial
+    through: Sequence[JoinPoint]
+    transport: Transport
+    clock: Clock
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A borrowed network as managed nodes enter it. ``genesis`` is its hash; ``through`` are the nodes that told it."""
+
+    material: NetworkMaterial
+    genesis: str | None
+    through: tuple[str, ...]
 
 
 class NodeKind(Protocol):
@@ -138,3 +163,33 @@ class CanJoin(Protocol):
 
     def remover(self, transport: Transport) -> Remover:
         """Carries out the inverses that ``join`` recorded."""
+
+
+@runtime_checkable
+class CanAdopt(Protocol):
+    """A kind whose nodes enter a running network by knowing enough of it, without any change on the borrowed side."""
+
+    def own_material(self, nodes: Sequence[NodePlan], *, mark: RunMark, seed: int) -> NetworkMaterial:
+        """What these nodes bring along, before the network was asked; its id is not known yet. Pure."""
+
+    async def adopt(self, request: AdoptRequest) -> Adoption:
+        """The material of the borrowed network, read from its nodes and compared between them, with ``own`` in it.
+
+        Only reads. Raises ``Incompatible`` when two nodes tell different things, and the errors of unreachable nodes.
+        """
+
+
+@runtime_checkable
+class ChecksMembers(Protocol):
+    """A kind that cannot make a network of just any nodes."""
+
+    def member_problems(self, nodes: Sequence[NodePlan], *, borrowed: int) -> Sequence[str]:
+        """Why these managed nodes cannot make a network, or enter that of so many borrowed nodes. Pure."""
+
+
+@runtime_checkable
+class KnowsProgram(Protocol):
+    """A kind that can tell from its program alone what a node will speak."""
+
+    def program_facts(self, answer: str) -> NetworkFacts:
+        """What a node will say that runs a program which answered this to ``ProgramSpec.version_args``. Pure."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec, Scheme
 from nodeyard.domain.node_client import ChainReader, KeyValue, PeerView, ReportsHeight, StateDigest, TxSubmit
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
-from nodeyard.kinds.cometbft import launch, members, settings
+from nodeyard.kinds.cometbft import adopt, launch, members, settings, wire
 from nodeyard.kinds.cometbft.client import CometbftClient
-from nodeyard.ports.kind import EndpointOf, Matters, ProgramSpec, RenderRequest
+from nodeyard.ports.kind import Adoption, AdoptRequest, EndpointOf, Matters, ProgramSpec, RenderRequest
 from nodeyard.ports.transport import Transport
 
 
@@ -32,7 +33,8 @@ class CometbftKind:
         program="cometbft",
         variable="NODEYARD_COMETBFT",
         install_hint="put cometbft on the PATH",
-        version_args=("version",),
+        version_args=("version", "--verbose"),
+        version_pattern=r'"(?:cometbft|tendermint)": *"v?(\d+\.\d+\.\d+)',
         minimum=(0, 37),
     )
     roles: ClassVar[tuple[str, ...]] = members.ROLES
@@ -58,6 +60,22 @@ class CometbftKind:
     def render(self, request: RenderRequest) -> LaunchPlan:
         """The command line and files of one node."""
         return launch.render(request)
+
+    def member_problems(self, nodes: Sequence[NodePlan], *, borrowed: int) -> Sequence[str]:
+        """Why no network can be made of these nodes, or why they cannot enter a borrowed one."""
+        return members.problems(nodes, joining=borrowed > 0)
+
+    def program_facts(self, answer: str) -> NetworkFacts:
+        """The protocol versions that a program tells of itself."""
+        return wire.program_facts(answer)
+
+    def own_material(self, nodes: Sequence[NodePlan], *, mark: RunMark, seed: int) -> NetworkMaterial:
+        """Keys of nodes that enter a borrowed network."""
+        return launch.own_material(nodes, mark=mark, seed=seed)
+
+    async def adopt(self, request: AdoptRequest) -> Adoption:
+        """The genesis and the peers of a borrowed network, read from its nodes."""
+        return await adopt.adopt(request)
 
     def client(self, endpoint: EndpointOf, transport: Transport) -> CometbftClient:
         """A client of one node."""

@@ -7,8 +7,9 @@ the data folder, below which it puts everything that it writes itself. So the re
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from nodeyard.domain.launch_plan import FileToWrite, LaunchPlan, NetworkMaterial, NodePlan, StopPolicy
+from nodeyard.domain.launch_plan import AT_RUN, FileToWrite, LaunchPlan, NetworkMaterial, NodePlan, StopPolicy
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
@@ -27,6 +28,15 @@ GRACE = 10.0
 NODE_KEY, VALIDATOR_KEY, VALIDATOR_STATE = "node_key.json", "priv_validator_key.json", "priv_validator_state.json"
 
 
+@dataclass(frozen=True)
+class Adopted:
+    """A borrowed network: ``document`` is its genesis as JSON text, ``borrowed`` how each of its nodes is reached."""
+
+    network: str
+    document: str
+    borrowed: Mapping[str, Mapping[str, str]]
+
+
 def material(nodes: Sequence[NodePlan], *, mark: RunMark, seed: int, pins: NetworkPins) -> NetworkMaterial:
     """Keys and genesis of a new network."""
     origin = _origin(mark, seed)
@@ -40,19 +50,15 @@ def material(nodes: Sequence[NodePlan], *, mark: RunMark, seed: int, pins: Netwo
     return NetworkMaterial(chain, {GENESIS: text, ORIGIN: origin}, _per_node(nodes, origin, joining=False))
 
 
-def adopted(
-    nodes: Sequence[NodePlan],
-    *,
-    mark: RunMark,
-    seed: int,
-    network: str,
-    document: str,
-    borrowed: Mapping[str, Mapping[str, str]],
-) -> NetworkMaterial:
-    """Keys of our own, and the genesis and peers of somebody else's network."""
+def own_material(nodes: Sequence[NodePlan], *, mark: RunMark, seed: int) -> NetworkMaterial:
+    """Keys of nodes that enter a network whose genesis is not known yet."""
     origin = _origin(mark, seed)
-    per_node = {**borrowed, **_per_node(nodes, origin, joining=True)}
-    return NetworkMaterial(network, {GENESIS: document, ORIGIN: origin}, per_node)
+    return NetworkMaterial(AT_RUN, {GENESIS: "", ORIGIN: origin}, _per_node(nodes, origin, joining=True))
+
+
+def adopted(own: NetworkMaterial, found: Adopted) -> NetworkMaterial:
+    """Our own keys together with the genesis and the peers of somebody else's network."""
+    return NetworkMaterial(found.network, {**own.facts, GENESIS: found.document}, {**found.borrowed, **own.per_node})
 
 
 def _origin(mark: RunMark, seed: int) -> str:

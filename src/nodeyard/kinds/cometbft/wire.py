@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.node_client import Block
 from nodeyard.errors import provider as errors
 from nodeyard.ports.transport import Reply
@@ -48,7 +50,7 @@ def parse_status(reply: Reply) -> Status:
         network=network,
         version=str(info.get("version", "")),
         listens=str(info.get("listen_addr", "")),
-        protocol=f"block {number(versions, 'block', reply)}, p2p {number(versions, 'p2p', reply)}",
+        protocol=protocol_text(number(versions, "block", reply), number(versions, "p2p", reply)),
         height=number(sync, "latest_block_height", reply),
         earliest=number(sync, "earliest_block_height", reply),
         block=str(sync.get("latest_block_hash", "")),
@@ -56,6 +58,20 @@ def parse_status(reply: Reply) -> Status:
         catching_up=sync.get("catching_up") is True,
         power=number(validator, "voting_power", reply) if isinstance(validator, dict) else 0,
     )
+
+
+def protocol_text(block: int, p2p: int) -> str:
+    """The protocol versions that all nodes of a network must share. That of the application may rise while it runs."""
+    return f"block {block}, p2p {p2p}"
+
+
+def program_facts(answer: str) -> NetworkFacts:
+    """What ``cometbft version --verbose`` tells of the node that the program will be; possibly nothing."""
+    try:
+        told = json.loads(answer)
+        return NetworkFacts(protocol=protocol_text(int(told["block_protocol"]), int(told["p2p_protocol"])))
+    except (KeyError, TypeError, ValueError):
+        return NetworkFacts()
 
 
 def parse_block(reply: Reply) -> Block:

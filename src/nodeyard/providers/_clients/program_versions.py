@@ -45,6 +45,13 @@ class Versions:
         self._folder = cache / "versions"
         self._environment = environment
 
+    def answer(self, path: Path, spec: ProgramSpec) -> str:
+        """What this program answered when it was asked; empty where nobody asked."""
+        try:
+            return self._remembered(self._key(path, spec)) or ""
+        except OSError:
+            return ""
+
     async def problem(self, path: Path, spec: ProgramSpec) -> str:
         """What is wrong with the version of this program; empty when nothing is."""
         if not spec.version_args:

@@ -16,8 +16,10 @@ from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.ledger import RemovalContext, removal_order
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers.deployer.local import folders
 from nodeyard.providers.deployer.local.control import FORCED, LocalControl, Run
+from nodeyard.providers.deployer.local.environment import inherited
 from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.remover import LocalRemover
 from nodeyard.providers.deployer.local.reserve import Reservation
@@ -35,8 +37,10 @@ class LocalDeployer:
         self._options = options
         self._context = context
         self._run = Run(options, context)
+        self._versions = Versions(context.cache, inherited(context.environment))
         self._nodes: dict[str, NodePlan] = {}
         self._controls: dict[str, LocalControl] = {}
+        self._specs: dict[str, ProgramSpec] = {}
 
     @property
     def source(self) -> str:
@@ -45,6 +49,7 @@ class LocalDeployer:
     async def resolve(self, nodes: Sequence[NodePlan], programs: Mapping[str, ProgramSpec]) -> Sequence[str]:
         found = await resolve(nodes, programs, self._options, self._context)
         self._run.programs.update(found.programs)
+        self._specs.update(programs)
         return found.problems
 
     def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
@@ -79,6 +84,13 @@ class LocalDeployer:
             self._controls[node.name] = LocalControl(node, place, self._run)
             places[node.name] = place
         return places
+
+    def version_answer(self, node: str) -> str:
+        program, plan = self._run.programs.get(node), self._nodes.get(node)
+        spec = self._specs.get(plan.kind) if plan else None
+        if program is None or spec is None or not spec.version_args:
+            return ""
+        return self._versions.answer(Path(program), spec)
 
     async def start(self, launches: Sequence[LaunchPlan]) -> None:
         for launch in launches:

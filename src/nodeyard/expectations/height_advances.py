@@ -24,6 +24,9 @@ class HeightAdvancesOptions(CheckOptions):
     use: Literal["height-advances"]
     target: SelectorField = ALL
     by: Annotated[int, Field(ge=1)] = Field(default=1, description="by how much, at the least")
+    per: Literal["node", "origin"] = Field(
+        default="node", description="node: each must grow; origin: one of each origin class must"
+    )
     within: PositiveDuration = Field(default=10.0, description="how long it may take to come true")
 
 
@@ -51,9 +54,41 @@ class HeightAdvances:
             for node, height in answers.said.items():
                 first.setdefault(node, height)
                 most[node] = max(height, most.get(node, height))
+            if options.per == "origin":
+                origins = {node.id: node.handle.origin_class.value for node in found.nodes}
+                return judged_per_origin(options.label, options.by, first, most, origins, answers)
             return judged(options.label, options.by, first, most, answers)
 
         return await context.poll_check(options.label, look, within=options.within)
+
+
+def judged_per_origin(
+    name: str,
+    by: int,
+    first: Mapping[str, int],
+    most: Mapping[str, int],
+    origins: Mapping[str, str],
+    answers: Answers[int],
+) -> Check:
+    """Whether of each origin class at least one node's height grew by ``by``, as seen through that origin. Pure."""
+    grown = {node: most[node] - first[node] for node in first}
+    lines = cut(
+        [f"{node} ({origins[node]}): {first[node]} to {most[node]}" for node in first if node in origins]
+        + list(answers.silence)
+    )
+    without = [o for o in dict.fromkeys(origins.values()) if not any(grown.get(n, 0) >= by for n in _of(o, origins))]
+    mute = [origin for origin in without if all(node in answers.silent for node in _of(origin, origins))]
+    if len(mute) < len(without):
+        who = ", ".join(origin for origin in without if origin not in mute)
+        return Check(name, Verdict.FAIL, f"no {who} node's height grew by {by} or more", lines)
+    if mute:
+        return Check(name, Verdict.UNKNOWN, f"no height from any {', '.join(mute)} node", lines)
+    seen = ", ".join(dict.fromkeys(origins.values()))
+    return Check(name, Verdict.PASS, f"the height grew by {by} or more as seen through {seen} nodes", lines)
+
+
+def _of(origin: str, origins: Mapping[str, str]) -> list[str]:
+    return [node for node, known in origins.items() if known == origin]
 
 
 def judged(name: str, by: int, first: Mapping[str, int], most: Mapping[str, int], answers: Answers[int]) -> Check:

@@ -20,7 +20,8 @@ from nodeyard.domain.verdict import Check, ErrorRecord, RunVerdict, Verdict
 from nodeyard.errors.base import ExitStatus, InternalError, Interrupted, NodeyardError, worst_exit
 from nodeyard.errors.provider import CleanupIncomplete
 from nodeyard.ledger.ledger import FileLedger
-from nodeyard.observability.diagnostics import Subject, save_evidence
+from nodeyard.observability import log_errors
+from nodeyard.observability.diagnostics import Subject, kept_logs, save_evidence
 from nodeyard.observability.files import verdict_document, write_json, write_text
 from nodeyard.observability.journal import read_journal
 from nodeyard.observability.junit import junit_xml
@@ -84,6 +85,7 @@ class Finisher:
             session.emit(error_event(failure))
         if outcome.verdict is not Verdict.PASS or self._keep is Keep.ALWAYS:
             await self._attempt(problems, self._save_evidence)
+        self._write(problems, self._tell_log_errors)
         self._write(problems, lambda: write_json(session.folder.verdict, self._document(outcome), session.redactor))
         self._write(problems, session.publish_inventory)
         cleanup = await self._clean_up()
@@ -128,6 +130,18 @@ class Finisher:
             session.folder.path, self._subjects(), redactor=session.redactor, within=EVIDENCE_TIME
         )
         session.emit(events.EvidenceSaved(files=saved))
+
+    def _tell_log_errors(self) -> None:
+        """What nodes wrote of errors, while their logs are there: the report shows it on its time axis."""
+        session = self._session
+        for subject in self._subjects():
+            found = log_errors.find_in(kept_logs(session.folder.path, subject), began=session.began)
+            if found is not None:
+                session.emit(
+                    events.LogErrorsFound(
+                        node=subject.handle.id, at=found.at, lines=found.lines, left_out=found.left_out
+                    )
+                )
 
     def _subjects(self) -> list[Subject]:
         session = self._session

@@ -93,6 +93,7 @@ class Session:
         clock = self._clock
         self.folder = make_run_folder(settings.output, lambda: new_run_id(self.spec.name, clock.utc()))
         self.run_id = self.folder.run
+        self.began = clock.utc()
         self.deadline = clock.now() + self.spec.deadline
         secrets = Secrets(settings.environment, self._loaded.base)
         secrets.learned = self.redactor.add

@@ -27,6 +27,8 @@ TAIL_LINES = 50
 """Log lines inside ``diagnostics.txt``."""
 LOG_BYTES = 8 * 1024 * 1024
 """Most of a fetched log that is kept: its end."""
+FETCHED = "fetched.log"
+"""The file of a node's output that its backend kept elsewhere."""
 READ_BYTES = 256 * 1024
 """How much of the end of a log file is read for the tail."""
 
@@ -178,6 +180,11 @@ def _brief(error: Exception) -> str:
     return error.message if isinstance(error, NodeyardError) else f"{type(error).__name__}: {error}"
 
 
+def kept_logs(folder: Path, subject: Subject) -> tuple[Path, ...]:
+    """The files that hold a node's output once its evidence was saved."""
+    return (*subject.log_files, folder / "nodes" / node_folder(subject.handle.id) / FETCHED)
+
+
 async def save_evidence(
     folder: Path,
     subjects: Sequence[Subject],
@@ -203,7 +210,7 @@ async def save_evidence(
             saved.extend(_relative(path, folder) for path in subject.log_files if path.exists())
         elif found.last_lines:
             text = await _whole_log(subject, per_node, problems)
-            _write(target / "fetched.log", hide.text(text), folder, saved, problems)
+            _write(target / FETCHED, hide.text(text), folder, saved, problems)
 
     try:
         async with asyncio.timeout(within):

@@ -1,4 +1,4 @@
-"""Lines of a node's log that tell of an error, with the time that they state themselves. Pure, and of no kind.
+"""Lines of a node's log that tell of an error, with the time that they state themselves. Of no kind.
 
 What it knows are the ways in which most software writes levels and times: JSON and logfmt levels, words in capitals,
 letters in front (``E[2030-01-02|03:04:05.678]``), panics of Go, tracebacks of Python.
@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 LEVEL = re.compile(
     r"""["']?(?:level|lvl|severity)["']?\s*[:=]\s*["']?(?:error|err|fatal|panic|critical|dpanic)\b"""
@@ -18,6 +19,8 @@ LEVEL = re.compile(
 )
 TIME = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[T |](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
 LONGEST = 300
+READ_BYTES = 2 * 1024 * 1024
+"""How much of the end of a log file is searched."""
 MOST = 50
 """Lines of one node that are told; the log has all of them."""
 
@@ -59,3 +62,16 @@ def _stated(line: str) -> datetime | None:
         return datetime.fromisoformat(text + (zone or "").replace("Z", "+00:00")).astimezone()
     except ValueError:
         return None
+
+
+def find_in(files: Sequence[Path], *, began: datetime) -> LogErrors | None:
+    """The errors in the ends of log files; a file that is not there, or cannot be read, has none."""
+    lines: list[str] = []
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - READ_BYTES))
+                lines += file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            continue  # what could not be read is told by the evidence
+    return find(lines, began=began)

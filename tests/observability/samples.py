@@ -109,6 +109,7 @@ inventories = st.builds(
 
 EXAMPLES: Mapping[str, Any] = {
     "str": "text", "int": 3, "float": 2.5, "bool": True, "str | None": None, "int | None": 4,
+    "float | None": 1.5,
     "tuple[str, ...]": ("a", "b"), "Mapping[str, str]": {"k": "v"},
     "Mapping[str, Any]": {"k": 1}, "tuple[float, ...]": (0.5, 1.5), "tuple[Mapping[str, Any], ...]": ({"id": "n0"},),
 }  # fmt: skip
@@ -154,6 +155,7 @@ def summaries() -> st.SearchStrategy[Any]:
 _values: Mapping[str, st.SearchStrategy[Any]] = {
     "str": _free, "int": st.integers(0, 10**6), "float": st.floats(0, 1e6), "bool": st.booleans(),
     "str | None": st.none() | _free, "int | None": st.none() | st.integers(0, 9),
+    "float | None": st.none() | st.floats(0, 1e6),
     "tuple[str, ...]": st.lists(_free, max_size=3).map(tuple),
     "Mapping[str, str]": st.dictionaries(_free, _free, max_size=2),
     "Mapping[str, Any]": st.dictionaries(_free, _json, max_size=3) | summaries(),

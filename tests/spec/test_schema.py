@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from nodeyard.app.registry import installed
+from nodeyard.app.registry import STRUCTURE, installed
 from nodeyard.app.scenario_model import scenario_schema
 from nodeyard.app.spec_loader import dump_resolved, load_scenario
 from nodeyard.app.yaml_values import values_of
@@ -119,7 +119,7 @@ def test_kinds_modes_steps_and_checks_complete() -> None:
     assert SCHEMA["properties"]["kind"]["enum"] == sorted(installed().kinds)
     steps = {name for name in SCHEMA["$defs"] if name.endswith("Step")}
     checks = {name for name in SCHEMA["$defs"] if name.endswith("Check")}
-    assert len(steps) == len(installed().operations) + 1
+    assert len(steps) == len(installed().operations) + len(STRUCTURE)
     assert len(checks) == len(installed().expectations)
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EXPECT = "expect"
-"""The one step word that no operation has: it makes a check of an expectation."""
+STRUCTURE = (EXPECT, "run", "parallel")
+"""The step words that no operation has: a check of an expectation, a phase of traffic, a group of steps."""
 
 
 class Plugins(Mapping[str, T], Generic[T]):

@@ -12,11 +12,19 @@ from functools import lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
-from nodeyard.app.registry import EXPECT, Plugins, Registry
+from nodeyard.app.registry import EXPECT, STRUCTURE, Plugins, Registry
 from nodeyard.domain.quantity import DURATION_PATTERN, format_duration
-from nodeyard.domain.scenario_spec import CheckOptions, ScenarioSpec, StepSpec
+from nodeyard.domain.scenario_spec import (
+    CheckOptions,
+    FaultOptions,
+    ParallelStep,
+    RunOptions,
+    ScenarioSpec,
+    StepSpec,
+    WorkloadOptions,
+)
 from nodeyard.domain.selectors import Selector, SelectorKind
 from nodeyard.domain.sources import Attached, AttachOptions, DeployerOptions, ExternalOnly, Managed, Spec
 from nodeyard.errors.validation import PluginInvalid
@@ -45,11 +53,13 @@ def scenario_model(registry: Registry) -> type[ScenarioSpec]:
         "Attached", __base__=Attached, __doc__=Attached.__doc__,
         attach=(_sources("attach", registry.attach, AttachOptions), Field(description="who finds the nodes")),
     )  # fmt: skip
-    checks = _checks(registry)
+    checks = _uses(registry.expectations, "check", CheckOptions)
+    run = _run(registry, checks)
     source: Any = Annotated[managed | attached | ExternalOnly, Field(discriminator="mode")]
     narrowed: dict[str, Any] = {
         "source": (source, _inherited("source")),
-        "steps": (_many(_steps(registry, checks)), _inherited("steps")),
+        "steps": (_many(_steps(registry, checks, run)), _inherited("steps")),
+        "run": (run | None, _inherited("run")),
         "expectations": (_many(checks), _inherited("expectations")),
     }
     made = create_model("Scenario", __base__=ScenarioSpec, __doc__=ScenarioSpec.__doc__, **narrowed)
@@ -83,8 +93,12 @@ def _complete(name: str, schema: dict[str, Any], owner: Mapping[str, Any], regis
 
 
 def _inherited(name: str) -> Any:
-    """The field of the base, whose type alone is narrowed."""
-    return copy(ScenarioSpec.model_fields[name])
+    return _field(ScenarioSpec, name)
+
+
+def _field(base: type[Spec], name: str) -> Any:
+    """A field of a base, whose type alone is narrowed."""
+    return copy(base.model_fields[name])
 
 
 def _sources(what: str, plugins: Plugins[Any], base: type[Spec]) -> Any:
@@ -97,32 +111,57 @@ def _sources(what: str, plugins: Plugins[Any], base: type[Spec]) -> Any:
     return _union(options, "type")
 
 
-def _checks(registry: Registry) -> Any:
-    """Each expectation's options with its word as the only value of ``use``."""
+def _uses(plugins: Plugins[Any], what: str, base: type[Spec]) -> Any:
+    """The options of each plugin of a group, with its word as the only value of ``use``."""
     options = []
-    for word, plugin in registry.expectations.usable().items():
+    for word, plugin in plugins.usable().items():
         use: Any = (Literal[word], ...)
-        title = f"{_title(word)}Check"
+        title = f"{_title(word)}{what.capitalize()}"
         options.append(create_model(title, __base__=plugin.options, __doc__=plugin.summary, use=use))
-    return _union(options, "use") if options else CheckOptions
+    return _union(options, "use") if options else _nothing(what, base)
 
 
-def _steps(registry: Registry, checks: Any) -> Any:
+def _nothing(what: str, base: type[Spec]) -> Any:
+    """The model of a group without plugins: it refuses every word."""
+
+    def refuse(word: str) -> str:
+        raise ValueError(f"no {what} is installed")
+
+    use: Any = (Annotated[str, AfterValidator(refuse)], Field(description=f"which {what}"))
+    return create_model(f"No{what.capitalize()}", __base__=base, __doc__=f"No {what} is installed.", use=use)
+
+
+def _run(registry: Registry, checks: Any) -> type[RunOptions]:
+    """A phase, with what is installed."""
+    narrowed: dict[str, Any] = {
+        "workloads": (_many(_uses(registry.workloads, "workload", WorkloadOptions)), _field(RunOptions, "workloads")),
+        "faults": (_many(_uses(registry.faults, "fault", FaultOptions)), _field(RunOptions, "faults")),
+        "always": (_many(checks), _field(RunOptions, "always")),
+    }
+    return cast("type[RunOptions]", create_model("Run", __base__=RunOptions, __doc__=RunOptions.__doc__, **narrowed))
+
+
+def _steps(registry: Registry, checks: Any, run: Any) -> Any:
+    """A step: its word decides. Groups hold steps, but no groups."""
     bodies: dict[str, tuple[Any, str]] = {
         word: (plugin.options, plugin.summary) for word, plugin in registry.operations.usable().items()
     }
-    if EXPECT in bodies:
-        raise PluginInvalid(f"an operation is called '{EXPECT}', which is the word for checks")
+    taken = next((word for word in STRUCTURE if word in bodies), None)
+    if taken is not None:
+        raise PluginInvalid(f"an operation is called '{taken}', which is a word of the format")
     bodies[EXPECT] = (checks, "make a check now; a failed one skips the later steps")
-    steps = []
-    for word, (body, summary) in bodies.items():
-        model = create_model(
-            f"{_title(word)}Step",
-            __base__=StepSpec,
-            __doc__=summary,
-            body=(body, Field(alias=word, description=summary)),
-        )
-        steps.append(Annotated[model, Tag(word)])
+    bodies["run"] = (run, "workloads and faults side by side, with checks throughout")
+    single = [_step(word, StepSpec, body, summary) for word, (body, summary) in bodies.items()]
+    group: Any = Annotated[_many(_one_of(single)), Field(min_length=1)]
+    return _one_of([*single, _step("parallel", ParallelStep, group, "steps side by side")])
+
+
+def _step(word: str, base: type[StepSpec], body: Any, summary: str) -> Any:
+    field: Any = (body, Field(alias=word, description=summary))
+    return Annotated[create_model(f"{_title(word)}Step", __base__=base, __doc__=summary, body=field), Tag(word)]
+
+
+def _one_of(steps: Iterable[Any]) -> Any:
     return Annotated[reduce(or_, steps), Discriminator(_word_of)]
 
 

@@ -46,6 +46,7 @@ from nodeyard.runtime.bounded import Overran, bounded
 from nodeyard.runtime.exits import ExitWatch
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.scenario_runtime import RuntimeRequest, ScenarioRuntime
+from nodeyard.runtime.steps.faulting import FaultScheduler
 
 SEEDS = 2**31
 """A seed that nobody chose is below this, so that a person can type it."""
@@ -195,10 +196,13 @@ class Session:
     def _runtime_request(self, network: LiveNetwork) -> RuntimeRequest:
         registry = self._request.registry
         return RuntimeRequest(
-            steps=self.spec.steps,
+            steps=self.spec.all_steps,
             expectations=self.spec.expectations,
             operations=registry.operations,
             checkers=registry.expectations,
+            workloads=registry.workloads,
+            fault_schedule=FaultScheduler(registry.faults),
+            base=self._loaded.base,
             network=network,
             exits=self.exits,
             clock=self._clock,

@@ -14,7 +14,15 @@ from pydantic import BaseModel
 from nodeyard.domain.document import Document, Path_, closest, nearest
 from nodeyard.domain.node_handle import OriginClass
 from nodeyard.domain.policy import FIELDS_OF_POLICY, Member, ReadinessSpec, needs
-from nodeyard.domain.scenario_spec import ScenarioSpec, StepOptions, managed_names, node_groups
+from nodeyard.domain.scenario_spec import (
+    CheckOptions,
+    ParallelOptions,
+    ScenarioSpec,
+    StepOptions,
+    StepSpec,
+    managed_names,
+    node_groups,
+)
 from nodeyard.domain.secrets import Secret
 from nodeyard.domain.selectors import WORDS, Selector, SelectorKind
 from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar, Tls
@@ -55,16 +63,28 @@ class _Checker:
         yield from self._selectors(self.spec.readiness, ("readiness",))
         yield from self._readiness(self.spec.readiness, ("readiness",), self._members())
         for position, step in enumerate(self.spec.steps):
-            path: Path_ = ("steps", position, step.word)
-            yield from self._selectors(step.options, path)
-            if isinstance(step.options, StepOptions) and step.options.readiness is not None:
-                everyone = self._members(on_demand=True)
-                yield from self._readiness(step.options.readiness, (*path, "readiness"), everyone)
-            if isinstance(step.options, PatchOptions):
-                yield from self._patch(step.options, (*path, "config"))
+            yield from self._step(step, ("steps", position))
+        if self.spec.run is not None:
+            yield from self._options(self.spec.run, ("run",))
         for position, check_ in enumerate(self.spec.expectations):
             yield from self._selectors(check_, ("expectations", position))
         yield from self._secrets(self.spec.source, ("source",))
+
+    def _step(self, step: StepSpec, path: Path_) -> Found:
+        here: Path_ = (*path, step.word)
+        if isinstance(step.options, ParallelOptions):
+            for position, part in enumerate(step.options.steps):
+                yield from self._step(part, (*here, position))
+            return
+        yield from self._options(step.options, here)
+        if isinstance(step.options, PatchOptions):
+            yield from self._patch(step.options, (*here, "config"))
+
+    def _options(self, options: StepOptions | CheckOptions, path: Path_) -> Found:
+        yield from self._selectors(options, path)
+        if isinstance(options, StepOptions) and options.readiness is not None:
+            everyone = self._members(on_demand=True)
+            yield from self._readiness(options.readiness, (*path, "readiness"), everyone)
 
     def _group_path(self, position: int) -> Path_:
         """A single group may stand without a list."""
@@ -124,6 +144,9 @@ class _Checker:
             here = (*path, field.alias or name)
             if isinstance(value, BaseModel):
                 yield from self._selectors(value, here)
+            for position, item in enumerate(value if isinstance(value, tuple) else ()):
+                if isinstance(item, BaseModel):
+                    yield from self._selectors(item, (*here, position))
             for word in value.names if isinstance(value, Selector) else ():
                 if word not in self.names:
                     yield here, f"there is no node '{word}'", _near(word, self.names, WORDS)

@@ -185,6 +185,8 @@ def _broken(registry: Registry) -> spec_problems.Broken:
         "deployer": registry.deployers,
         "attach provider": registry.attach,
         "step": registry.operations,
+        "workload": registry.workloads,
+        "fault": registry.faults,
         "expectation": registry.expectations,
     }
     attempts = [(what, name, plugins.attempt(name)) for what, plugins in groups.items() for name in plugins]

@@ -27,6 +27,7 @@ NAMED_KEY = re.compile(r"'([a-z_]+)' ")
 EMPTY = "no value stands here"
 QUOTE = "in quotes, anything is a text"
 SOURCE_KEYS = ("deployer", "nodes", "attach", "external")
+USES = {"workloads": "workload", "faults": "fault"}
 NAMES_OF_SOURCES = {"deployer": "deployer", "attach": "attach provider"}
 PATTERNS = {
     NAME_PATTERN: "a name: at most 63 of a-z, 0-9 and '-', no '-' at either end",
@@ -126,7 +127,10 @@ def _unknown_word(path: Path_, context: Mapping[str, Any], document: Document, k
     words = [word.strip(" '") for word in str(context["expected_tags"]).split(",")]
     tag, key = str(context["tag"]), str(context["discriminator"]).strip("'")
     parent = path[-1] if path else ""
-    named = {"use": "expectation", "mode": "mode"}.get(key) or NAMES_OF_SOURCES.get(str(parent), key)
+    group = path[-2] if len(path) > 1 else ""
+    named = {"use": USES.get(str(group), "expectation"), "mode": "mode"}.get(key) or NAMES_OF_SOURCES.get(
+        str(parent), key
+    )
     what, last = ("step", tag) if key.startswith("_word_of") else (named, key)
     if (reason := broken.get((what, tag))) is not None:
         return document.problem((*path, last), reason.message, reason.hint or "")
@@ -157,7 +161,7 @@ def _missing_hint(path: Path_, known: Known) -> str:
 def _mapping_hint(path: Path_, document: Document, known: Known) -> str:
     """What a mapping at this place looks like. Repeats of what stands there only words of the format: never a value."""
     value = _at(document.value, path)
-    if path[:1] == ("steps",) and len(path) == 2 and isinstance(value, str):
+    if path[-2:-1] in (("steps",), ("parallel",)) and isinstance(value, str):
         return f"as in '{value}: {{...}}'"
     for key in ("mode", "type", "use", "policy"):
         words = known.values(path, key)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nodeyard._aio.clock import Clock
 from nodeyard.app.config import Secrets, Settings
@@ -12,7 +13,15 @@ from nodeyard.app.registry import Registry
 from nodeyard.app.spec_loader import LoadedScenario
 from nodeyard.bootstrap.request import BootstrapRequest, PlannedOperation
 from nodeyard.domain.run_identity import RunMark
-from nodeyard.domain.scenario_spec import CheckOptions, ScenarioSpec
+from nodeyard.domain.scenario_spec import (
+    CheckOptions,
+    FaultOptions,
+    ParallelOptions,
+    RunOptions,
+    ScenarioSpec,
+    StepSpec,
+    WorkloadOptions,
+)
 from nodeyard.domain.sources import Attached, Managed
 from nodeyard.errors.base import InternalError
 from nodeyard.ports.ledger import Json, Ledger, LedgerEntry
@@ -71,25 +80,45 @@ def bootstrap_request(loaded: LoadedScenario, settings: Settings, registry: Regi
 
 
 def planned_operations(spec: ScenarioSpec, registry: Registry) -> tuple[PlannedOperation, ...]:
-    """What every step and check will need of the network, so that preflight can refuse it."""
-    planned: list[PlannedOperation] = []
-    for index, step in enumerate(spec.steps):
-        options = step.options
-        if isinstance(options, CheckOptions):
-            needs = registry.expectations[options.use].requires(options)
-            label = f"steps.{index}.expect.{options.use}"
-        else:
-            needs = registry.operations[step.word].requires(options)
-            label = f"steps.{index}.{step.word}"
-        planned += [PlannedOperation(label, need) for need in needs]
-    for index, check in enumerate(spec.expectations):
-        needs = registry.expectations[check.use].requires(check)
-        planned += [PlannedOperation(f"expectations.{index}.{check.use}", need) for need in needs]
-    return tuple(planned)
+    """What every step, workload, fault and check will need of the network, so that preflight can refuse it."""
+    uses = [use for index, step in enumerate(spec.steps) for use in _uses(step, f"steps.{index}", registry)]
+    uses += _run_uses(spec.run, "run", registry) if spec.run is not None else ()
+    uses += _many_uses(spec.expectations, "expectations", registry.expectations)
+    return tuple(PlannedOperation(label, need) for label, plugin, options in uses for need in plugin.requires(options))
+
+
+Use = tuple[str, Any, Any]
+"""Where something is used in a scenario, the plugin, and its options."""
+
+
+def _uses(step: StepSpec, place: str, registry: Registry) -> Iterator[Use]:
+    options = step.options
+    if isinstance(options, ParallelOptions):
+        for index, part in enumerate(options.steps):
+            yield from _uses(part, f"{place}.{step.word}.{index}", registry)
+    elif isinstance(options, RunOptions):
+        yield from _run_uses(options, f"{place}.{step.word}", registry)
+    elif isinstance(options, CheckOptions):
+        yield f"{place}.{step.word}.{options.use}", registry.expectations[options.use], options
+    else:
+        yield f"{place}.{step.word}", registry.operations[step.word], options
+
+
+def _run_uses(run: RunOptions, place: str, registry: Registry) -> Iterator[Use]:
+    yield from _many_uses(run.workloads, f"{place}.workloads", registry.workloads)
+    yield from _many_uses(run.faults, f"{place}.faults", registry.faults)
+    yield from _many_uses(run.always, f"{place}.always", registry.expectations)
+
+
+def _many_uses(
+    uses: Sequence[WorkloadOptions | FaultOptions | CheckOptions], place: str, plugins: Mapping[str, Any]
+) -> Iterator[Use]:
+    for index, options in enumerate(uses):
+        yield f"{place}.{index}.{options.use}", plugins[options.use], options
 
 
 def step_labels(spec: ScenarioSpec) -> Sequence[str]:
-    return [label_of(step) for step in spec.steps]
+    return [label_of(step) for step in spec.all_steps]
 
 
 def check_labels(spec: ScenarioSpec) -> Sequence[str]:

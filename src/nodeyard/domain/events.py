@@ -209,6 +209,54 @@ class StepEnded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrafficStarted(Event):
+    """A phase of traffic and faults began. ``lasts`` is its length in seconds, where it was given one."""
+
+    label: str
+    workloads: tuple[str, ...]
+    faults: tuple[str, ...]
+    always: tuple[str, ...]
+    lasts: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficEnded(Event):
+    """``outcome``: ``time`` (its length has passed), ``done`` (all workloads are done), ``failed`` (a check that must
+    hold throughout), ``error`` (a workload or a fault could not go on) or ``cancelled``.
+    """
+
+    label: str
+    outcome: str
+    after: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadStarted(Event):
+    """``workload`` is its label, which begins the name of each of its clients in the history."""
+
+    workload: str
+    use: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadEnded(Event):
+    """What came of a workload's operations. ``late`` began after they were due, ``dropped`` were never sent (and are
+    among ``fail``); ``outcome`` is ``done``, ``failed`` or ``cancelled``.
+    """
+
+    workload: str
+    outcome: str
+    after: float
+    ok: int
+    fail: int
+    info: int
+    late: int = 0
+    dropped: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OperationStarted(Event):
     operation: str
 

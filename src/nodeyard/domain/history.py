@@ -82,10 +82,11 @@ def joined(records: Iterable[HistoryRecord]) -> tuple[Call, ...]:
     completed: dict[int, HistoryRecord] = {}
     for record in records:
         (invoked if record.type == INVOKE else completed)[record.index] = record
-    return tuple(_call(first, completed.get(index)) for index, first in invoked.items())
+    return tuple(call_of(first, completed.get(index)) for index, first in invoked.items())
 
 
-def _call(first: HistoryRecord, last: HistoryRecord | None) -> Call:
+def call_of(first: HistoryRecord, last: HistoryRecord | None) -> Call:
+    """Both lines of an operation as one value; without the last one it may have happened."""
     return Call(
         index=first.index,
         client=first.client,

@@ -54,6 +54,11 @@ class WorkloadOptions(Spec):
     def label(self) -> str:
         return self.name or self.use
 
+    @property
+    def ends_itself(self) -> bool:
+        """Whether the traffic has an end of its own, so that its phase needs no ``for``."""
+        return False
+
 
 class FaultOptions(Spec):
     """One use of a fault: ``use`` names it; when it happens, for how long, and how many nodes it must leave alone."""
@@ -80,6 +85,29 @@ class FaultOptions(Spec):
         return self
 
 
+class RunOptions(StepOptions):
+    """Workloads and faults side by side: until ``for`` has passed, or until all workloads are done."""
+
+    for_: PositiveDuration | None = Field(default=None, alias="for", description="how long the phase lasts at most")
+    workloads: tuple[SerializeAsAny[WorkloadOptions], ...] = Field(default=(), description="the traffic")
+    faults: tuple[SerializeAsAny[FaultOptions], ...] = Field(default=(), description="the harm that is done meanwhile")
+    always: tuple[SerializeAsAny[CheckOptions], ...] = Field(
+        default=(), description="checks made throughout; one that fails ends the phase"
+    )
+
+    @model_validator(mode="after")
+    def _has_content_and_end(self) -> RunOptions:
+        if not (self.workloads or self.faults or self.always):
+            raise ValueError("a run has workloads, faults, or checks under 'always'")
+        if self.for_ is None:
+            endless = next((workload.use for workload in self.workloads if not workload.ends_itself), None)
+            if endless is not None:
+                raise ValueError(f"the workload '{endless}' has no end of its own, so the run needs 'for'")
+            if not self.workloads and (not self.faults or any(fault.every is not None for fault in self.faults)):
+                raise ValueError("nothing ends this run: it needs 'for'")
+        return self
+
+
 class StepSpec(Spec):
     """One step: a mapping with one key, the step's word, and its options under it.
 
@@ -97,6 +125,28 @@ class StepSpec(Spec):
     def options(self) -> StepOptions | CheckOptions:
         found: StepOptions | CheckOptions = getattr(self, next(iter(type(self).model_fields)))
         return found
+
+
+class RunStep(StepSpec):
+    """A phase of traffic and faults."""
+
+    body: SerializeAsAny[RunOptions] = Field(alias="run")
+
+
+class ParallelOptions(StepOptions):
+    """The steps of a group, as options like those of other steps."""
+
+    steps: tuple[SerializeAsAny[StepSpec], ...]
+
+
+class ParallelStep(StepSpec):
+    """Steps side by side; the group ends when all have ended."""
+
+    body: tuple[SerializeAsAny[StepSpec], ...] = Field(alias="parallel", min_length=1)
+
+    @property
+    def options(self) -> ParallelOptions:
+        return ParallelOptions.model_construct(steps=self.body)
 
 
 class ScenarioSpec(Spec):
@@ -119,9 +169,21 @@ class ScenarioSpec(Spec):
     ownership: OwnershipPolicy = OwnershipPolicy()
     deadline: PositiveDuration = Field(default=300.0, description="of bootstrap and steps together")
     steps: tuple[SerializeAsAny[StepSpec], ...] = Field(default=(), description="one after the other")
+    run: SerializeAsAny[RunOptions] | None = Field(default=None, description="short for 'steps' with one 'run' alone")
     expectations: tuple[SerializeAsAny[CheckOptions], ...] = Field(
         default=(), description="checks at the end, even after an earlier failure"
     )
+
+    @property
+    def all_steps(self) -> tuple[StepSpec, ...]:
+        """The steps, also those of the short form."""
+        return self.steps if self.run is None else (RunStep.model_construct(body=self.run),)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ScenarioSpec:
+        if self.run is not None and self.steps:
+            raise ValueError("'run' stands for all steps; beside 'steps' write it as one of them, '- run: {...}'")
+        return self
 
     @model_validator(mode="after")
     def _unique_names(self) -> ScenarioSpec:
@@ -148,6 +210,10 @@ __all__ = [
     "ExternalOnly",
     "FaultOptions",
     "Managed",
+    "ParallelOptions",
+    "ParallelStep",
+    "RunOptions",
+    "RunStep",
     "ScenarioSpec",
     "StepOptions",
     "StepSpec",

@@ -18,8 +18,9 @@ from nodeyard.observability.wording import sentence
 TOLD: frozenset[type[ev.Event]] = frozenset(
     {ev.RunStarted, ev.PhaseStarted, ev.DiscoveryPartial, ev.IdentityChanged, ev.GrantsRevoked, ev.InventoryMerged,
      ev.ConflictOverridden, ev.NodeJoined, ev.NetworkAdopted, ev.NodeProbed, ev.NodeReady, ev.ReadinessReached,
-     ev.StepStarted, ev.StepEnded, ev.OperationDenied, ev.FaultInjected, ev.FaultProven, ev.FaultHealed, ev.NodeExited,
-     ev.CheckEvaluated, ev.CleanupFailed, ev.ErrorRecorded, ev.ReaperReplaced, ev.RunDetached}
+     ev.StepStarted, ev.StepEnded, ev.WorkloadEnded, ev.OperationDenied, ev.FaultInjected, ev.FaultProven,
+     ev.FaultHealed, ev.NodeExited, ev.CheckEvaluated, ev.CleanupFailed, ev.ErrorRecorded, ev.ReaperReplaced,
+     ev.RunDetached}
 )  # fmt: skip
 """Events that get a plain line. The others are in the journal."""
 FIGURE = re.compile(r"\b\d+(\.\d+)?\b")

@@ -94,6 +94,20 @@ def _discovered(event: ev.NodeDiscovered) -> str:
     return f"found in {event.origin} source '{event.source}' ({', '.join(event.endpoints.values()) or event.locator})"
 
 
+def _traffic(event: ev.TrafficStarted) -> str:
+    parts = {"traffic": event.workloads, "faults": event.faults, "always": event.always}
+    said = [f"{name} {', '.join(words)}" for name, words in parts.items() if words]
+    lasts = "until done" if event.lasts is None else f"for {seconds(event.lasts)}"
+    return f"{lasts}: {'; '.join(said)}"
+
+
+def _workload(event: ev.WorkloadEnded) -> str:
+    more = {"late": event.late, "dropped": event.dropped}
+    counts = f"{event.ok} ok, {event.fail} fail, {event.info} info"
+    counts += "".join(f", {count} {name}" for name, count in more.items() if count)
+    return f"workload {event.workload} {event.outcome} after {seconds(event.after)}: {counts}{_tail(event.reason)}"
+
+
 _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.RunStarted: lambda e: f"run {e.run} of '{e.scenario}', seed {e.seed}",
     ev.SpecResolved: lambda e: f"{e.mode} network of {', '.join(e.kinds)}",
@@ -122,6 +136,10 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.PreflightPassed: lambda e: f"preflight passed: {e.checks} planned operations are permitted",
     ev.StepStarted: lambda e: f"step {e.index + 1} {e.label}",
     ev.StepEnded: _step,
+    ev.TrafficStarted: _traffic,
+    ev.TrafficEnded: lambda e: f"{e.label}: {e.outcome} after {seconds(e.after)}{_tail(e.reason)}",
+    ev.WorkloadStarted: lambda e: f"workload {e.workload} began",
+    ev.WorkloadEnded: _workload,
     ev.OperationStarted: lambda e: f"{e.operation} ...",
     ev.OperationEnded: _operation,
     ev.OperationDenied: _denied,

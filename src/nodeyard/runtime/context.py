@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 from typing import TypeVar
 
@@ -28,7 +29,9 @@ T = TypeVar("T")
 class StepContext:
     """``deadline`` is the time of ``clock`` at which the step is ended. ``random`` is seeded by the run's seed and the
     step's place in the scenario, so that picks do not depend on what other steps drew. ``report`` takes a check that
-    the step decided. ``history`` is the record of all operations of the run.
+    the step decided. ``history`` is the record of all operations of the run; a workload's own is a
+    ``WorkloadHistory``. ``place`` names the seed and the place, for parts that get randomness of their own. ``base`` is
+    the folder that relative paths in the scenario start from.
     """
 
     network: LiveNetwork
@@ -40,6 +43,8 @@ class StepContext:
     label: str
     history: History
     report: Callable[[Check], None] = field(repr=False)
+    place: str = ""
+    base: Path = Path()
 
     async def select(
         self, target: Selector, capability: Capability, *, states: Collection[str] | None = None

@@ -6,6 +6,7 @@ dies by itself while it is being restarted would otherwise pass for one that was
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from nodeyard.domain.events import Event, NodeExited
@@ -26,11 +27,25 @@ class ExitWatch:
 
     def __init__(self) -> None:
         self._records: list[ExitRecord] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def see(self, event: Event) -> None:
         """Take note of an exit; other events are not its business."""
         if isinstance(event, NodeExited) and event.node is not None:
             self._records.append(ExitRecord(event.node, event.status, event.expected, tuple(event.last_lines)))
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    async def more_than(self, known: int) -> None:
+        """Wait until there are more than ``known`` records."""
+        while len(self._records) <= known:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.add(waiting)
+            try:
+                await waiting
+            finally:
+                self._waiting.discard(waiting)
 
     @property
     def records(self) -> tuple[ExitRecord, ...]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 from nodeyard._aio.clock import Clock
 from nodeyard.domain.events import CheckEvaluated, ErrorRecorded, StepEnded, StepStarted
-from nodeyard.domain.scenario_spec import CheckOptions, StepOptions, StepSpec
+from nodeyard.domain.scenario_spec import CheckOptions, ParallelOptions, RunOptions, StepSpec
 from nodeyard.domain.verdict import Check, Verdict
 from nodeyard.errors.base import ExitStatus, InternalError, NodeyardError, worst_exit
 from nodeyard.errors.runtime import DeadlineExceeded, ExpectationFailed, RuntimeFailure
@@ -22,7 +23,8 @@ from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.exits import ExitWatch
 from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
-from nodeyard.runtime.steps.protocols import Expectation, Operation
+from nodeyard.runtime.run_phase import Crew, RunPhase
+from nodeyard.runtime.steps.protocols import Expectation, FaultSchedule, Operation, Workload
 
 RECORD_TIME = 10.0
 """Seconds after the run's deadline for checks that decide by what was recorded (logs are still read then)."""
@@ -46,17 +48,21 @@ class Outcome:
         return worst_exit(fatal) if fatal else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RuntimeRequest:
     """Everything that running takes. ``deadline`` is a time of ``clock``; ``exits`` must observe the run's events.
 
-    ``history`` takes the operations of clients; without one they are kept in memory alone.
+    ``history`` takes the operations of clients; without one they are kept in memory alone. ``base`` is the folder that
+    relative paths in the scenario start from.
     """
 
     steps: Sequence[StepSpec]
     expectations: Sequence[CheckOptions]
     operations: Mapping[str, Operation]
     checkers: Mapping[str, Expectation]
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    fault_schedule: FaultSchedule | None = None
+    base: Path = Path()
     network: LiveNetwork
     exits: ExitWatch
     clock: Clock
@@ -147,11 +153,10 @@ class ScenarioRuntime:
         context = self._context(f"{request.seed}/step/{index}", label_of(step), request.deadline)
         if request.clock.now() >= request.deadline:
             raise DeadlineExceeded("the run's deadline passed before the step began", operation=step.word)
-        options = step.options
-        if isinstance(options, CheckOptions):
-            await self._expect(options, context)
+        if isinstance(step.options, CheckOptions):
+            await self._expect(step.options, context)
             return
-        act = self._act(step.word, options, context)
+        act = self._act(step, context)
         ended = await bounded(act, clock=request.clock, deadline=request.deadline)
         if isinstance(ended, Overran):
             self._note_overrun(ended, step)
@@ -169,10 +174,37 @@ class ScenarioRuntime:
             known = ended.error if isinstance(ended.error, NodeyardError) else _defect(step.word, ended.error)
             self._note(known)
 
-    async def _act(self, word: str, options: StepOptions, context: StepContext) -> None:
-        await self._request.operations[word].run(options, context)
+    async def _act(self, step: StepSpec, context: StepContext) -> None:
+        options = step.options
+        if isinstance(options, CheckOptions):
+            await self._expect(options, context)
+            return
+        if isinstance(options, ParallelOptions):
+            await self._side_by_side(options, context)
+        elif isinstance(options, RunOptions):
+            await RunPhase(options, context, self._crew()).run()
+        else:
+            await self._request.operations[step.word].run(options, context)
         if options.readiness is not None:
             await self._request.network.ops.barrier(options.readiness)
+
+    async def _side_by_side(self, options: ParallelOptions, context: StepContext) -> None:
+        """Every step of a group to its end; then the first error is raised, with the others as evidence."""
+
+        async def one(part: tuple[int, StepSpec]) -> None:
+            index, step = part
+            place = f"{context.place}/{index}"
+            await self._act(step, replace(context, label=label_of(step), place=place, random=Random(place)))
+
+        await context.side_by_side(one, enumerate(options.steps))
+
+    def _crew(self) -> Crew:
+        request = self._request
+
+        def from_record(options: CheckOptions) -> bool:
+            return request.checkers[options.use].from_record
+
+        return Crew(request.workloads, request.fault_schedule, self._decide, from_record)
 
     async def _expect(self, options: CheckOptions, context: StepContext) -> None:
         check = await self._decide(options, context)
@@ -213,6 +245,8 @@ class ScenarioRuntime:
             deadline=deadline,
             emit=request.emit,
             random=Random(seed),
+            place=seed,
+            base=request.base,
             exits=request.exits,
             label=label,
             history=self._history,
@@ -244,6 +278,11 @@ class ScenarioRuntime:
 def label_of(step: StepSpec) -> str:
     """How people know a step: its own name, else its word with its target or its check."""
     options = step.options
+    if isinstance(options, ParallelOptions):
+        return f"{step.word}: {', '.join(label_of(part) for part in options.steps)}"
+    if isinstance(options, RunOptions) and not options.name:
+        labels = [*(one.label for one in options.workloads), *(one.label for one in options.faults)]
+        return f"{step.word} {', '.join(labels or [one.label for one in options.always])}"
     if options.name:
         return options.name
     if isinstance(options, CheckOptions):

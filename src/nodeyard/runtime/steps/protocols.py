@@ -7,6 +7,7 @@ scenario. Must not live here: any step.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -118,6 +119,18 @@ class Fault(Protocol):
         """One injection on these nodes. Does nothing yet."""
 
 
+class FaultSchedule(Protocol):
+    """Carries out the faults of one phase, each by its own schedule, beside the traffic."""
+
+    async def __call__(self, faults: Sequence[FaultOptions], context: StepContext, *, over: asyncio.Event) -> None:
+        """Inject, prove, heal and prove healed as the options say; tell it, and report what it came to.
+
+        ``context.deadline`` is the end of the phase, and ``over`` ends it early: no fault begins after it, and what is
+        open is healed then. Returns when nothing more will happen and the nodes are back. When cancelled, what is open
+        is healed before the cancellation is raised on.
+        """
+
+
 class Workload(Protocol):
     """Traffic: ``{use: WORD, ...}`` under ``workloads`` of a ``run`` step. Holds no state.
 
@@ -132,7 +145,22 @@ class Workload(Protocol):
         """What the traffic will use of the network. Pure; preflight and ``plan`` ask it."""
 
     async def run(self, options: Any, context: StepContext) -> None:
-        """Drive the traffic until ``context.deadline``, or until the workload has nothing more to do."""
+        """Drive the traffic until ``context.deadline``, or until the workload has nothing more to do.
+
+        No operation begins after the deadline; those under way are awaited, each for its own time-out. When cancelled,
+        they are completed as ``info``. An exception ends the phase: an ``AssertionError`` is a failed check, any other
+        an error.
+        """
 
 
-__all__ = ["Expectation", "Fault", "FaultGuard", "HoldsOn", "Operation", "Proof", "Requirement", "Workload"]
+__all__ = [
+    "Expectation",
+    "Fault",
+    "FaultGuard",
+    "FaultSchedule",
+    "HoldsOn",
+    "Operation",
+    "Proof",
+    "Requirement",
+    "Workload",
+]

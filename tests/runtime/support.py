@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from nodeyard._aio.clock import SystemClock
@@ -34,8 +35,10 @@ from nodeyard.ports.bootstrapped import Binding, Bootstrapped
 from nodeyard.ports.kind import RenderRequest
 from nodeyard.ports.node_control import ExecResult, NodeState
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.scenario_runtime import Outcome, RuntimeRequest, ScenarioRuntime
+from nodeyard.runtime.steps.protocols import FaultSchedule
 
 
 @dataclass
@@ -300,6 +303,10 @@ class World:
         *,
         operations: Mapping[str, Any] | None = None,
         checkers: Mapping[str, Any] | None = None,
+        workloads: Mapping[str, Any] | None = None,
+        fault_schedule: FaultSchedule | None = None,
+        history: History | None = None,
+        base: Path = Path(),
         within: float = 60.0,
         seed: int = 7,
     ) -> ScenarioRuntime:
@@ -315,6 +322,10 @@ class World:
                 expectations=expectations,
                 operations=operations or {},
                 checkers=checkers or {},
+                workloads=workloads or {},
+                fault_schedule=fault_schedule,
+                history=history,
+                base=base,
                 network=self.network,
                 exits=self.exits,
                 clock=clock,

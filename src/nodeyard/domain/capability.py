@@ -24,6 +24,7 @@ class Capability(StrEnum):
     KILL = "kill"
     PAUSE = "pause"
     PATCH = "patch"
+    WIPE = "wipe"
     LOGS = "logs"
     EXEC = "exec"
     NETWORK = "network"

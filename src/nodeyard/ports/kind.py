@@ -115,6 +115,18 @@ class AdoptRequest:
 
 
 @dataclass(frozen=True)
+class ReadmitRequest:
+    """A member that does not run and whose data is lost. ``through`` are clients of others of its network that run,
+    made by its kind, by node.
+    """
+
+    render: RenderRequest
+    through: Mapping[str, NodeClient]
+    clock: Clock
+    deadline: float
+
+
+@dataclass(frozen=True)
 class Adoption:
     """A borrowed network as managed nodes enter it. ``genesis`` is its hash; ``through`` are the nodes that told it."""
 
@@ -193,3 +205,17 @@ class KnowsProgram(Protocol):
 
     def program_facts(self, answer: str) -> NetworkFacts:
         """What a node will say that runs a program which answered this to ``ProgramSpec.version_args``. Pure."""
+
+
+@runtime_checkable
+class CanReadmit(Protocol):
+    """A kind whose networks keep a list of members and refuse one that comes back without its data.
+
+    Nodes of other kinds are simply started again after their data was lost.
+    """
+
+    async def readmit(self, request: ReadmitRequest) -> JoinTicket:
+        """Make the network forget the member that it was and take it in anew at the same address; then it may start.
+
+        May be repeated after an attempt that was cut short. Raises ``OperationFailed``.
+        """

@@ -79,6 +79,39 @@ class CanApply(Protocol):
         """Take over a new launch plan and restart into it."""
 
 
+@dataclass(frozen=True)
+class Launched:
+    """What a node runs with now: its arguments, and a digest of each file that was rendered for it."""
+
+    args: tuple[str, ...]
+    files: Mapping[str, str]
+
+    def differences(self, later: Launched) -> tuple[str, ...]:
+        """What ``later`` has that this has not: arguments, names of files; gone ones in brackets."""
+        files = sorted(path for path, digest in later.files.items() if self.files.get(path) != digest)
+        added = tuple(arg for arg in later.args if arg not in self.args)
+        gone = () if added or files else tuple(f"({arg} gone)" for arg in self.args if arg not in later.args)
+        return (*added, *files, *gone)
+
+
+@runtime_checkable
+class ReportsLaunch(Protocol):
+    async def launched(self) -> Launched:
+        """What the node runs with, read where it runs and not from a plan. No arguments while it does not run."""
+
+
+@runtime_checkable
+class CanWipe(Protocol):
+    async def wipe(self) -> None:
+        """Empty the data folder of a node that does not run; its config and logs stay. Idempotent.
+
+        Raises ``OperationFailed`` for a node that runs.
+        """
+
+    async def data_entries(self) -> int:
+        """How many files and folders lie directly in its data folder now."""
+
+
 @runtime_checkable
 class HasLogs(Protocol):
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
@@ -113,6 +146,7 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.KILL: CanKill,
     Capability.PAUSE: CanPause,
     Capability.PATCH: CanApply,
+    Capability.WIPE: CanWipe,
     Capability.LOGS: HasLogs,
     Capability.EXEC: CanExec,
 }

@@ -9,7 +9,7 @@ from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.domain.node_client import Identification, Probe
 from nodeyard.domain.node_handle import NodeHandle
 from nodeyard.domain.sources import Scalar
-from nodeyard.ports.node_control import ExecResult, NodeState
+from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.runtime.live_inventory import LiveInventory
 from nodeyard.runtime.node_ops import NodeOps
 
@@ -95,6 +95,32 @@ class Node:
     async def patch(self, config: Mapping[str, Scalar], *, wait: bool = True) -> None:
         """Change its config and restart it into it."""
         await self._ops.patch(self._id, config, wait=wait)
+
+    async def configure(self, config: Mapping[str, Scalar], *, wait: bool = True) -> None:
+        """Give it this config in place of its own, and restart it into it."""
+        await self._ops.configure(self._id, config, wait=wait)
+
+    async def launched(self) -> Launched:
+        """What it runs with now, as its backend reads it."""
+        return await self._ops.launched(self._id)
+
+    @property
+    def config(self) -> Mapping[str, Scalar]:
+        """Its present config, as it was launched; empty for a node that this run did not launch."""
+        plan = self._ops.binding(self._id).plan
+        return dict(plan.config) if plan is not None else {}
+
+    async def wipe(self) -> None:
+        """Empty its data folder; it must not run."""
+        await self._ops.wipe(self._id)
+
+    async def data_entries(self) -> int:
+        """How many files and folders lie directly in its data folder."""
+        return await self._ops.data_entries(self._id)
+
+    async def readmit(self) -> None:
+        """Start it after its data was lost; its network takes it in anew where its kind needs that."""
+        await self._ops.readmit(self._id)
 
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         """Its last ``tail`` lines of output, or all, oldest first."""

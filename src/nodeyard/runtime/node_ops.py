@@ -22,6 +22,7 @@ from nodeyard.domain.policy import ReadinessSpec
 from nodeyard.domain.sources import Scalar
 from nodeyard.errors.runtime import OperationDenied, ProtocolUnsupported, RuntimeFailure
 from nodeyard.ports.bootstrapped import Binding, Bootstrapped
+from nodeyard.ports.kind import CanReadmit
 from nodeyard.ports.node_control import (
     CanApply,
     CanExec,
@@ -30,16 +31,20 @@ from nodeyard.ports.node_control import (
     CanRestart,
     CanStart,
     CanStop,
+    CanWipe,
     ExecResult,
     HasLogs,
+    Launched,
     NodeControl,
     NodeState,
+    ReportsLaunch,
 )
 from nodeyard.ports.observer import Emit
 from nodeyard.ports.readiness import ReadinessGate
 from nodeyard.runtime.guarded_client import GuardedClient
 from nodeyard.runtime.live_inventory import LiveInventory
-from nodeyard.runtime.patching import patched_launch, updated_peers
+from nodeyard.runtime.patching import configured_launch, updated_peers
+from nodeyard.runtime.readmission import READMISSION, owned_peers, readmitted, refuse_unowned
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -111,6 +116,11 @@ class NodeOps:
 
         Raises ``RuntimeFailure`` for a node that this run did not launch, and for config that its kind refuses.
         """
+        present = self.binding(node).plan
+        await self.configure(node, {**(present.config if present is not None else {}), **config}, wait=wait)
+
+    async def configure(self, node: str, config: Mapping[str, Scalar], *, wait: bool = True) -> None:
+        """Give the node this config in place of its own; otherwise as ``patch``."""
         async with self._told(node, "patch", Capability.PATCH):
             await self._act(
                 node, "patch", Capability.PATCH, CanApply, lambda control: self._apply(control, node, config)
@@ -118,9 +128,39 @@ class NodeOps:
             await self._ready_again(node, "patch", wait=wait)
 
     async def _apply(self, control: CanApply, node: str, config: Mapping[str, Scalar]) -> None:
-        plan, launch = patched_launch(self.binding(node), node, config)
+        plan, launch = configured_launch(self.binding(node), node, config)
         await control.apply(launch)
         self._bindings = updated_peers(self._bindings, plan)
+
+    async def wipe(self, node: str) -> None:
+        """Empty the data folder of a node that does not run.
+
+        Raises ``RuntimeFailure`` for a member of a borrowed network that would have to be changed to take it back.
+        """
+        async with self._told(node, "wipe", Capability.WIPE):
+            refuse_unowned(self._live.current, self.binding(node).kind, self._live.handle(node))
+            await self._act(node, "wipe", Capability.WIPE, CanWipe, lambda control: control.wipe())
+
+    async def readmit(self, node: str) -> None:
+        """Start a node whose data is lost; a kind whose networks list their members has it taken in anew before."""
+        async with self._told(node, "readmit", Capability.START):
+            if isinstance(self.binding(node).kind, CanReadmit):
+                await self._act(
+                    node, "readmit", Capability.START, CanApply, lambda control: self._readmit(control, node)
+                )
+            else:
+                await self._act(node, "readmit", Capability.START, CanStart, lambda control: control.start())
+            await self._ready_again(node, "readmit", wait=False)
+
+    async def _readmit(self, control: CanApply, node: str) -> None:
+        handle = self._live.handle(node)
+        others = [h.id for h in owned_peers(self._live.current, handle)]
+        running = [name for name in others if (await self.state(name)).state == "running"]
+        through = {name: self.binding(name).client for name in running}
+        limit = min(self._deadline, self._clock.now() + READMISSION)
+        binding, launch = await readmitted(self.binding(node), handle.id, through, clock=self._clock, deadline=limit)
+        self._bindings[handle.id] = binding
+        await control.apply(launch)
 
     async def exec(self, node: str, argv: Sequence[str], *, timeout: float) -> ExecResult:
         """Run a command where the node runs; any exit status is a result."""
@@ -135,6 +175,18 @@ class NodeOps:
         """The node's output, oldest line first."""
         return await self._act(
             node, "logs", Capability.LOGS, HasLogs, lambda control: control.logs(tail=tail), alone=False
+        )
+
+    async def data_entries(self, node: str) -> int:
+        """How many files and folders lie directly in the node's data folder."""
+        return await self._act(
+            node, "look at data", Capability.WIPE, CanWipe, lambda control: control.data_entries(), alone=False
+        )
+
+    async def launched(self, node: str) -> Launched:
+        """What the node runs with now: whoever may patch it may look."""
+        return await self._act(
+            node, "look at launch", Capability.PATCH, ReportsLaunch, lambda control: control.launched(), alone=False
         )
 
     async def state(self, node: str) -> NodeState:

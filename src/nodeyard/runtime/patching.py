@@ -12,8 +12,8 @@ from nodeyard.ports.bootstrapped import Binding
 from nodeyard.ports.kind import RenderRequest
 
 
-def patched_launch(binding: Binding, node: str, config: Mapping[str, Scalar]) -> tuple[NodePlan, LaunchPlan]:
-    """The node's plan with ``config`` merged over its own, rendered anew.
+def configured_launch(binding: Binding, node: str, config: Mapping[str, Scalar]) -> tuple[NodePlan, LaunchPlan]:
+    """The node's plan with ``config`` in place of its own, rendered anew.
 
     Raises ``RuntimeFailure`` for a node that this run did not launch, and for config that the kind refuses.
     """
@@ -34,7 +34,7 @@ def patched_launch(binding: Binding, node: str, config: Mapping[str, Scalar]) ->
             evidence=[f"{key}: {problem}" for key, problem in problems],
             hint="correct 'config:' of the patch step",
         )
-    plan = replace(request.node, config={**request.node.config, **config})
+    plan = replace(request.node, config=dict(config))
     return plan, binding.kind.render(with_plan(request, plan))
 
 

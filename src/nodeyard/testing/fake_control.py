@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from nodeyard.domain.capability import Capability
@@ -10,7 +11,7 @@ from nodeyard.domain.launch_plan import LaunchPlan
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import CleanupIncomplete, OperationFailed
 from nodeyard.ports.ledger import Ledger, LedgerEntry, RemovalContext, Removed
-from nodeyard.ports.node_control import ExecResult, NodeState
+from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.testing.fake_node import FakeNode, Life
 from nodeyard.testing.fake_world import FakeWorld
 
@@ -74,6 +75,20 @@ class FakeControl:
         await self._act("apply")
         self.launch = launch
         await self.restart()
+
+    async def launched(self) -> Launched:
+        running = self._node.launch if self._node.alive else None
+        files = {f.path: hashlib.sha256(f.content).hexdigest() for f in running.files} if running else {}
+        return Launched(running.args if running else (), files)
+
+    async def wipe(self) -> None:
+        await self._act("wipe")
+        if self._node.alive:
+            raise OperationFailed("runs, so its data cannot be wiped", node=self._node.name, operation="wipe")
+        self._node.data_entries = 0
+
+    async def data_entries(self) -> int:
+        return self._node.data_entries
 
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         await self._act("logs")

@@ -71,6 +71,7 @@ class FakeNode:
         self.booted_at = 0.0
         self.launch: LaunchPlan | None = None
         self.lines: list[str] = []
+        self.data_entries = 0
         self._endings: list[Ending] = []
         self._boot_ending: Ending | None = None
         self._boot_failures = 0
@@ -207,6 +208,7 @@ class FakeNode:
         if self.starts > 1 and self._port_moves:
             self.port += 10
         self.life, self.status = Life.RUNNING, ""
+        self.data_entries = max(1, self.data_entries)
         self.lines.append(f"{self.name} started as {self.peer_id}")
         self._changed(self, "booted")
         if self._boot_ending is not None and self._boot_failures > 0:

@@ -14,6 +14,7 @@ from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.node_client import Identification, Probe, Rung, Value
 from nodeyard.errors import provider as errors
 from nodeyard.kinds.etcd import wire
+from nodeyard.kinds.etcd.cluster import ClusterDoor
 from nodeyard.ports.kind import EndpointOf
 from nodeyard.ports.transport import Reply, Transport
 
@@ -30,6 +31,10 @@ class EtcdClient:
     def __init__(self, endpoint: EndpointOf, transport: Transport) -> None:
         self._endpoint = endpoint
         self._transport = transport
+
+    def door(self, name: str) -> ClusterDoor:
+        """The same endpoint, for changes of its cluster's membership."""
+        return ClusterDoor(name, lambda: self._endpoint(PORT), self._transport)
 
     async def probe(self, *, timeout: float) -> Probe:
         """Two looks: the status says whether there is a leader, ``/health`` whether a quorum answers this node."""

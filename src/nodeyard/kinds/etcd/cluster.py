@@ -63,6 +63,14 @@ class ClusterDoor:
             raise wire.not_etcd(reply, "it names no new member")
         return wire.parse_member(added, reply)
 
+    async def add(self, peer_url: str) -> wire.Member:
+        """Add a full member. etcd answers that the cluster is unhealthy for about 2 s after another change."""
+        reply = await self._post("add", {"peerURLs": [peer_url]}, CHANGE)
+        added = wire.answer_of(reply, writes=True).get("member")
+        if not isinstance(added, dict):
+            raise wire.not_etcd(reply, "it names no new member")
+        return wire.parse_member(added, reply)
+
     async def promote(self, member: str) -> None:
         wire.answer_of(await self._post("promote", {"ID": _decimal(member)}, CHANGE), writes=True)
 

@@ -15,9 +15,17 @@ from nodeyard.domain.node_client import CompareAndSet, KeyValue, PeerView, Repor
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
-from nodeyard.kinds.etcd import flags, join, launch, leave
+from nodeyard.kinds.etcd import flags, join, launch, leave, readmit
 from nodeyard.kinds.etcd.client import EtcdClient
-from nodeyard.ports.kind import EndpointOf, JoinRequest, JoinTicket, Matters, ProgramSpec, RenderRequest
+from nodeyard.ports.kind import (
+    EndpointOf,
+    JoinRequest,
+    JoinTicket,
+    Matters,
+    ProgramSpec,
+    ReadmitRequest,
+    RenderRequest,
+)
 from nodeyard.ports.ledger import Remover
 from nodeyard.ports.transport import Transport
 
@@ -88,6 +96,10 @@ class EtcdKind:
     async def admit(self, request: JoinRequest, ticket: JoinTicket) -> None:
         """Promote the learner as soon as it is in sync. Raises ``OperationFailed``."""
         await join.admit(request, ticket)
+
+    async def readmit(self, request: ReadmitRequest) -> JoinTicket:
+        """Strike the member from the list and add it anew. Raises ``OperationFailed``."""
+        return await readmit.readmit(request)
 
     def remover(self, transport: Transport) -> Remover:
         """Takes members out again that ``join`` put in."""

@@ -112,6 +112,12 @@ def _read(path: str) -> bytes:
         return b""
 
 
+def arguments(pid: int) -> tuple[str, ...]:
+    """The command line of a process; empty when it has ended."""
+    raw = _read(f"/proc/{pid}/cmdline")
+    return tuple(part.decode("utf-8", "replace") for part in raw.split(b"\0")[:-1])
+
+
 def parse_environment(raw: bytes) -> dict[str, str]:
     """Variables from the text that the kernel keeps."""
     pairs = (item.partition(b"=") for item in raw.split(b"\0") if b"=" in item)

@@ -20,7 +20,7 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import LaunchPlan, NodePlan
 from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry
-from nodeyard.ports.node_control import ExecResult, NodeState
+from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients import process
 from nodeyard.providers._clients.process_child import Child, spawn
@@ -131,6 +131,26 @@ class LocalControl:
             child.signal_group(signal.SIGCONT)
             await self._until_state("resume", lambda state: state != STOPPED)
             self._thawed()
+
+    async def launched(self) -> Launched:
+        child = self._running()
+        args = process.arguments(child.pid) if child is not None else ()
+        files = self.launch.files if self.launch is not None else ()
+        return Launched(args[1:], folders.digests(self.place.folder / "config", [file.path for file in files]))
+
+    async def wipe(self) -> None:
+        async with self._operation("wipe"):
+            if self._running() is not None:
+                raise self._failed("wipe", "runs, so its data folder cannot be wiped", "stop it first")
+            try:
+                await asyncio.to_thread(folders.empty_data, self.place.folder, self._run.context.mark)
+            except OSError as error:
+                raise self._failed(
+                    "wipe", f"{error.filename} could not be removed: {error.strerror}", "whose is that file?"
+                ) from error
+
+    async def data_entries(self) -> int:
+        return len(os.listdir(self.place.data_dir))
 
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         return logfile.output(self.place.log_files, tail)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -93,6 +95,12 @@ def _draft(target: Path) -> Path:
     return target.with_name(f".{target.name}.draft")
 
 
+def digests(config_dir: Path, paths: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each of these rendered files, in hexadecimal; those that are not there are left out."""
+    found = (path for path in paths if (config_dir / path).is_file())
+    return {path: hashlib.sha256((config_dir / path).read_bytes()).hexdigest() for path in found}
+
+
 def remove_files(folder: Path, paths: Sequence[str]) -> int:
     """Remove these rendered files, half-written ones too; returns how many there were. Raises ``OSError``."""
     targets = [folder / "config" / path for path in paths]
@@ -119,6 +127,18 @@ def remove_data(folder: Path, mark: RunMark) -> str:
         _remove_tree(data)
     (folder / MARKER).unlink()
     return f"removed {data}"
+
+
+def empty_data(folder: Path, mark: RunMark) -> None:
+    """Empty the data folder of a node of this run. Raises ``OSError``, also for a folder of somebody else's."""
+    if owner_of(folder) != mark.text:
+        raise PermissionError(errno.EPERM, "it does not belong to this run", str(folder))
+    data = folder / "data"
+    for entry in data.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            _remove_tree(entry)
+        else:
+            entry.unlink()
 
 
 def _remove_tree(path: Path) -> None:

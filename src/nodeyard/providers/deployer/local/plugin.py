@@ -29,6 +29,7 @@ class LocalPlugin:
             Capability.KILL,
             Capability.PAUSE,
             Capability.PATCH,
+            Capability.WIPE,
             Capability.LOGS,
             Capability.EXEC,
         }

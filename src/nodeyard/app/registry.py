@@ -6,18 +6,19 @@ Lives here: finding, loading, refusing. Must not live here: what a scenario may 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from nodeyard.app import kind_files
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.validation import PluginInvalid
+from nodeyard.errors.validation import PluginInvalid, SpecInvalid
 
 if TYPE_CHECKING:
     from nodeyard.ports.kind import NodeKind
     from nodeyard.ports.ledger import Remover
-    from nodeyard.ports.plugins import AttachPlugin, DeployerPlugin
+    from nodeyard.ports.plugins import AttachPlugin, DeployerPlugin, KindFormat
     from nodeyard.ports.transport import Transport
     from nodeyard.runtime.steps.protocols import Expectation, Fault, Operation, Workload
 
@@ -54,12 +55,18 @@ class Plugins(Mapping[str, T], Generic[T]):
         """All that can be loaded."""
         return {name: plugin for name in self if not isinstance(plugin := self.attempt(name), NodeyardError)}
 
-    def attempt(self, name: str) -> T | PluginInvalid:
+    def attempt(self, name: str) -> T | NodeyardError:
         """A plugin, or what is wrong with it."""
         try:
             return self[name]
-        except PluginInvalid as error:
+        except (PluginInvalid, SpecInvalid) as error:
             return error
+
+    def beside(self, makers: Mapping[str, Callable[[], T]]) -> Plugins[T]:
+        """These and others; what was loaded stays."""
+        made = Plugins(self.group, {**self._makers, **makers}, self._needs)
+        made._made.update((name, plugin) for name, plugin in self._made.items() if name not in makers)
+        return made
 
     def _load(self, name: str, make: Callable[[], T]) -> T:
         what = f"the plugin '{name}' of group '{self.group}'"
@@ -85,12 +92,17 @@ class Registry:
     """Everything that is installed, by the words of a scenario."""
 
     kinds: Plugins[NodeKind]
+    kind_formats: Plugins[KindFormat]
     deployers: Plugins[DeployerPlugin]
     attach: Plugins[AttachPlugin]
     operations: Plugins[Operation]
     workloads: Plugins[Workload]
     faults: Plugins[Fault]
     expectations: Plugins[Expectation]
+
+    def with_kinds(self, makers: Mapping[str, Callable[[], NodeKind]]) -> Registry:
+        """The same with more kinds."""
+        return replace(self, kinds=self.kinds.beside(makers)) if makers else self
 
     def removers(self, transport: Transport) -> Callable[[str], Remover | None]:
         """Gives the remover of ``GROUP:NAME``, loading that plugin alone; ``None`` where there is none."""
@@ -114,6 +126,7 @@ class Registry:
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "kinds": ("name", "ports", "api_port", "program", "roles", "protocols", "matters", "config_problems", "material",
               "render", "client"),
+    "kind_formats": ("summary", "model", "kind"),
     "deployers": ("name", "summary", "options", "capabilities", "create", "remover"),
     "attach": ("name", "summary", "options", "capabilities", "create", "remover"),
     "operations": ("word", "summary", "options", "requires", "run"),
@@ -127,7 +140,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 @cache
 def installed() -> Registry:
     """What the packages of this environment register."""
-    return _registry({group: _found(group, needs) for group, needs in GROUPS.items()})
+    registry = _registry({group: _found(group, needs) for group, needs in GROUPS.items()})
+    return registry.with_kinds(kind_files.makers(registry))
 
 
 def registry_of(**groups: Mapping[str, Callable[[], Any]]) -> Registry:

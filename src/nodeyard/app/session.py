@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from random import SystemRandom
 from typing import Any
@@ -78,7 +78,7 @@ class Session:
         chosen = request.seed if request.seed is not None else spec.seed
         self.seed = chosen if chosen is not None else SystemRandom().randrange(SEEDS)
         self.spec = spec.model_copy(update={"seed": self.seed})
-        self._loaded = LoadedScenario(self.spec, request.loaded.path, request.loaded.used)
+        self._loaded = replace(request.loaded, spec=self.spec)
         self.exits = ExitWatch()
         self.redactor = Redactor()
         self.runtime: ScenarioRuntime | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from nodeyard.app.kind_files import is_file_word
 from nodeyard.domain.document import Document, Path_, closest, nearest
 from nodeyard.domain.node_handle import OriginClass
 from nodeyard.domain.policy import FIELDS_OF_POLICY, Member, ReadinessSpec, needs
@@ -27,7 +28,7 @@ from nodeyard.domain.secrets import Secret
 from nodeyard.domain.selectors import WORDS, Selector, SelectorKind
 from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar, Tls
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.validation import Problem
+from nodeyard.errors.validation import Problem, SpecInvalid
 from nodeyard.runtime.steps.lifecycle import PatchOptions
 
 if TYPE_CHECKING:
@@ -40,10 +41,27 @@ Found = Iterator[tuple[Path_, str, str]]
 """Path, message and hint of each problem."""
 
 
+def kind_words(spec: ScenarioSpec, document: Document) -> dict[str, tuple[str, int, int, str]]:
+    """Each path of a kind file that a scenario names, with the first place where it does."""
+    named: list[tuple[str | None, Path_]] = [(spec.kind, ("kind",))]
+    single = isinstance(document.value["source"].get("nodes"), dict)
+    for position, group in enumerate(node_groups(spec)):
+        where: Path_ = ("source", "nodes") if single else ("source", "nodes", position)
+        named.append((group.kind, (*where, "kind")))
+    named += [(node.kind, ("source", "external", i, "kind")) for i, node in enumerate(spec.source.external)]
+    words: dict[str, tuple[str, int, int, str]] = {}
+    for word, path in named:
+        if word is not None and is_file_word(word):
+            problem = document.problem(path, "")
+            words.setdefault(word, (problem.file, problem.line, problem.column, problem.path))
+    return words
+
+
 def check(spec: ScenarioSpec, document: Document, registry: Registry, secrets: Secrets, base: Path) -> list[Problem]:
     """Everything that is wrong with a scenario whose model is right."""
     checker = _Checker(spec, document, registry, secrets, base)
-    return [document.problem(path, message, hint) for path, message, hint in checker.all()]
+    found = [document.problem(path, message, hint) for path, message, hint in checker.all()]
+    return [*found, *checker.of_files]
 
 
 class _Checker:
@@ -51,6 +69,8 @@ class _Checker:
         self, spec: ScenarioSpec, document: Document, registry: Registry, secrets: Secrets, base: Path
     ) -> None:
         self.spec, self.document, self.registry, self.secrets, self.base = spec, document, registry, secrets, base
+        self.of_files: list[Problem] = []
+        """What is wrong with files that the scenario names; it stands in them."""
         self.names = frozenset((*managed_names(spec), *(node.name for node in spec.source.external)))
 
     def all(self) -> Found:
@@ -96,7 +116,9 @@ class _Checker:
             yield path, f"no kind '{name}' is installed", nearest(name, self.registry.kinds)
             return
         broken = self.registry.kinds.attempt(name)
-        if isinstance(broken, NodeyardError):
+        if isinstance(broken, SpecInvalid):
+            self.of_files += broken.problems
+        elif isinstance(broken, NodeyardError):
             yield path, broken.message, broken.hint or ""
 
     def _known_kind(self, name: str | None) -> NodeKind | None:
@@ -113,6 +135,9 @@ class _Checker:
                 yield (*path, "patches", name), f"the group has no node '{name}'", _near(name, names)
         kind = self._known_kind(group.kind)
         if kind is None:
+            return
+        if kind.program is None and group.binary is None:
+            yield path, f"kind '{kind.name}' names no program to start", "attach its nodes, or list them as external"
             return
         for key, message in kind.config_problems(group.config):
             yield (*path, "config", key), message, ""

@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import Node
 
-from nodeyard.app import spec_checks, spec_problems
+from nodeyard.app import kind_files, spec_checks, spec_problems
 from nodeyard.app.config import Secrets
 from nodeyard.app.registry import Plugins, Registry
 from nodeyard.app.scenario_model import KNOWN_SOURCES, scenario_model
-from nodeyard.app.variables import VARIABLE, missing_message, substitute
+from nodeyard.app.variables import VARIABLE, Substitution, missing_message, substitute
 from nodeyard.app.yaml_values import values_of
 from nodeyard.domain.document import Document, Path_, yaml_problem
 from nodeyard.domain.quantity import WRITTEN
@@ -29,6 +29,7 @@ from nodeyard.domain.scenario_spec import ScenarioSpec
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import Problem, SourceUnsupported, SpecInvalid
 
+M = TypeVar("M", bound=BaseModel)
 LARGEST = 4 * 1024 * 1024
 """Bytes of a scenario file; more is not one that a person wrote."""
 INSTALLED_HINT = "'nodeyard kinds' lists what is installed"
@@ -37,11 +38,14 @@ EMPTY_HINT = "'nodeyard init' writes a scenario that runs"
 
 @dataclass(frozen=True)
 class LoadedScenario:
-    """A scenario that was read and checked. ``used`` are the variables that stand in it."""
+    """A scenario that was read and checked. ``used`` are the variables that stand in it, ``registry`` is everything
+    that it may name: what is installed, and the kinds whose files it names.
+    """
 
     spec: ScenarioSpec
     path: Path
     used: frozenset[str]
+    registry: Registry
 
     @property
     def base(self) -> Path:
@@ -64,10 +68,11 @@ def parse_scenario(text: str, path: Path, registry: Registry, environment: Mappi
     parsed = _parse(text, str(path), variables or {})
     spec = _validate(parsed, registry)
     base = path.absolute().parent
-    problems = spec_checks.check(spec, parsed.document, registry, Secrets(environment, base), base)
+    whole = kind_files.named_by(spec_checks.kind_words(spec, parsed.document), registry, base)
+    problems = spec_checks.check(spec, parsed.document, whole, Secrets(environment, base), base)
     if problems:
         raise SpecInvalid(problems)
-    return LoadedScenario(spec, path, parsed.used)
+    return LoadedScenario(spec, path, parsed.used, whole)
 
 
 def dump_resolved(spec: ScenarioSpec) -> str:
@@ -125,7 +130,7 @@ def _read(path: Path) -> str:
 
 
 @dataclass
-class _Parsed:
+class Parsed:
     """A file as values. ``broken`` are the paths of what could not be read: nothing more is said of them."""
 
     document: Document
@@ -137,13 +142,34 @@ class _Parsed:
         return frozenset(problem.path for problem in self.problems)
 
 
-def _parse(text: str, file: str, variables: Mapping[str, str]) -> _Parsed:
+def parsed_document(text: str, file: str, *, what: str) -> Parsed:
+    """Another file read like a scenario, but without variables. Raises ``SpecInvalid`` for one that is no YAML."""
+    return _parse(text, file, None, f"{what} is a mapping of keys to values")
+
+
+def validated(model: type[M], parsed: Parsed, *, what: str) -> M:
+    """The value of a model. Raises ``SpecInvalid`` with every problem of the document."""
+    document, problems, broken = parsed.document, list(parsed.problems), parsed.broken
+    if not isinstance(document.value, dict):
+        raise SpecInvalid(problems or [document.problem((), f"{what} is a mapping of keys to values")])
+    value: M | None = None
+    try:
+        value = model.model_validate(document.value, context=WRITTEN)
+    except ValidationError as error:
+        found = spec_problems.translate(error, model, document, {})
+        problems += [problem for problem in found if problem.path not in broken]
+    if problems or value is None:
+        raise SpecInvalid(problems)
+    return value
+
+
+def _parse(text: str, file: str, variables: Mapping[str, str] | None, empty_hint: str = EMPTY_HINT) -> Parsed:
     yaml = YAML(typ="safe", pure=True)
     try:
         tree: Node | None = yaml.compose(text)
         if tree is None:
-            raise SpecInvalid([Problem(file, message="the file is empty", hint=EMPTY_HINT)])
-        done = substitute(tree, variables, yaml.resolver)
+            raise SpecInvalid([Problem(file, message="the file is empty", hint=empty_hint)])
+        done = Substitution() if variables is None else substitute(tree, variables, yaml.resolver)
         values = values_of(tree, file)
     except YAMLError as error:
         raise SpecInvalid([yaml_problem(file, error, text)]) from error
@@ -151,13 +177,13 @@ def _parse(text: str, file: str, variables: Mapping[str, str]) -> _Parsed:
         raise SpecInvalid([Problem(file, 1, 1, "", "not valid YAML: nested too deeply")]) from error
     problems = values.problems
     for node, name in done.missing:
-        message, hint = missing_message(name, variables)
+        message, hint = missing_message(name, variables or {})
         place = node.start_mark.line + 1, node.start_mark.column + 1
         problems.append(Problem(file, *place, values.paths.get(id(node), ""), message, hint))
-    return _Parsed(Document(file, text, values.value, tree), problems, frozenset(done.used))
+    return Parsed(Document(file, text, values.value, tree), problems, frozenset(done.used))
 
 
-def _validate(parsed: _Parsed, registry: Registry) -> ScenarioSpec:
+def _validate(parsed: Parsed, registry: Registry) -> ScenarioSpec:
     """The model's value. Raises ``SpecInvalid``, ``SourceUnsupported``."""
     document, problems, broken = parsed.document, list(parsed.problems), parsed.broken
     if not isinstance(document.value, dict):

@@ -49,7 +49,7 @@ class Wires:
 def bootstrap_request(loaded: LoadedScenario, settings: Settings, registry: Registry, wires: Wires) -> BootstrapRequest:
     """Everything that the nine steps need. Makes deployer and provider, which do nothing yet."""
     spec, source = loaded.spec, loaded.spec.source
-    kinds = registry.kinds.usable()
+    kinds = loaded.registry.kinds.usable()
     context = PluginContext(
         mark=wires.mark,
         folder=wires.folder,

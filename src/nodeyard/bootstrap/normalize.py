@@ -13,7 +13,7 @@ from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capability
 from nodeyard.domain.identity import HostPort, NetworkFacts, host_port
 from nodeyard.domain.launch_plan import Endpoint, NodePlan
-from nodeyard.domain.node_client import Identification
+from nodeyard.domain.node_client import Identification, NodeClient
 from nodeyard.domain.node_handle import NodeHandle, Origin, OriginClass, Sighting
 from nodeyard.domain.sources import Attached, AttachOptions, ExternalNode
 from nodeyard.errors.base import NodeyardError
@@ -21,8 +21,8 @@ from nodeyard.errors.provider import NodeUnreachable, ProviderError
 from nodeyard.ports.attach import Discovered, from_external
 from nodeyard.ports.bootstrapped import Binding
 from nodeyard.ports.deployer import KnowsVersions
-from nodeyard.ports.kind import CanJoin, EndpointOf, KnowsProgram, NodeKind
-from nodeyard.ports.node_control import NoControl, NodeControl, supported_by
+from nodeyard.ports.kind import Beside, CanJoin, EndpointOf, KnowsProgram, LooksBeside, NodeKind
+from nodeyard.ports.node_control import CanExec, HasLogs, NoControl, NodeControl, supported_by
 
 EXTERNAL_SOURCE = "external"
 IDENTIFY_TIMEOUT = 5.0
@@ -149,6 +149,19 @@ def current_endpoints(kind: NodeKind, endpoint: EndpointOf) -> tuple[HostPort | 
     return (host_port(api) if api else None), tuple(sorted(urls.items()))
 
 
+def client_of(kind: NodeKind, found: Found, request: BootstrapRequest) -> NodeClient:
+    """The client of one sighting; beside the node it may use what its own origin supports and grants."""
+    transport, control, origin = request.context.transport, found.control, found.sighting.origin
+    if not isinstance(kind, LooksBeside):
+        return kind.client(found.endpoint, transport)
+    usable = origin.supported & origin.granted
+    beside = Beside(
+        commands=control if Capability.EXEC in usable and isinstance(control, CanExec) else None,
+        log=control if Capability.LOGS in usable and isinstance(control, HasLogs) else None,
+    )
+    return kind.client_beside(found.endpoint, transport, beside)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one node said when it was asked who it is: an identification or the error instead."""
@@ -163,7 +176,7 @@ async def ask(found: Sequence[Found], request: BootstrapRequest) -> list[Answer]
 
     async def one(item: Found) -> Answer:
         kind = request.kind(item.sighting.kind)
-        client = kind.client(item.endpoint, request.context.transport)
+        client = client_of(kind, item, request)
         try:
             said = await client.identify(timeout=IDENTIFY_TIMEOUT)
         except ProviderError as error:
@@ -211,6 +224,6 @@ def bindings(
             for p in parts
             if not isinstance(p.control, NoControl)
         }
-        client = kind.client(first.endpoint, request.context.transport)
+        client = client_of(kind, first, request)
         made[handle.id] = Binding(client, first.endpoint, kind, controls, plan=first.plan)
     return made

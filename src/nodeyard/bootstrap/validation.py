@@ -15,7 +15,7 @@ from nodeyard.domain.node_inventory import Conflict, ConflictKind, NodeInventory
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.selectors import candidates, planned_denials, unknown_names
 from nodeyard.errors.bootstrap import IdentityConflict, Incompatible, OwnershipConflict
-from nodeyard.ports.kind import CanJoin, ChecksMembers, Matters, NodeKind
+from nodeyard.ports.kind import CanJoin, ChecksMembers, Matters, NodeKind, speaks
 
 FACTS = ("id", "genesis", "protocol", "api", "auth")
 FACT_LABELS = {"id": "network id", "genesis": "genesis", "protocol": "protocol", "api": "API version", "auth": "auth"}
@@ -156,7 +156,7 @@ def _protocol_problems(
 ) -> list[str]:
     if protocol is None:
         return []
-    lacking = sorted({node.kind for node in nodes if protocol not in kinds[node.kind].protocols})
+    lacking = sorted({node.kind for node in nodes if not speaks(kinds[node.kind], protocol)})
     return [f"{label}: kind '{kind}' does not speak {protocol.__name__}" for kind in lacking]
 
 

@@ -6,6 +6,7 @@ Lives here: JSON and YAML 1.2, positions. Must not live here: reading files, and
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from nodeyard.errors.validation import Problem, SpecInvalid
@@ -54,6 +55,24 @@ class Document:
                 break
             mark, node = step
         return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+
+    def text_position(self, path: Sequence[str | int], line: int, word: str = "") -> tuple[int, int]:
+        """Line and column of ``word`` in the given line, from 1, of the text at ``path``; else where that begins."""
+        node: Node | None = self._tree
+        for part in path:
+            step = _child(node, part)
+            node = step[1] if step is not None else None
+        if not isinstance(node, ScalarNode):
+            return self.position(path)
+        start = node.start_mark
+        here = start.line + (line if node.style in ("|", ">") else line - 1)
+        written = self.text.splitlines()[here] if here < self.text.count("\n") + 1 else ""
+        hit = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", written) if word else None
+        if hit is not None:
+            return here + 1, hit.start() + 1
+        if here == start.line:
+            return here + 1, start.column + 1
+        return here + 1, len(written) - len(written.lstrip()) + 1
 
     def problem(self, path: Sequence[str | int], message: str, hint: str = "") -> Problem:
         line, column = self.position(path)

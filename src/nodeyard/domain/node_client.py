@@ -73,7 +73,7 @@ class Value:
 
 @runtime_checkable
 class KeyValue(Protocol):
-    """A replicated map from text to text."""
+    """A map from text to text that can be read and written."""
 
     async def get(self, key: str, *, timeout: float, local: bool = False) -> Value:
         """Read. ``local`` asks this node alone, without agreement, where the kind can."""
@@ -133,11 +133,16 @@ class ChainReader(Protocol):
 
 
 @runtime_checkable
-class TxSubmit(Protocol):
-    """A node that accepts transactions."""
+class AcceptsTx(Protocol):
+    """A node that takes transactions in."""
 
     async def submit(self, tx: bytes, *, timeout: float) -> str:
         """Hand in a transaction; returns its id."""
+
+
+@runtime_checkable
+class TxSubmit(AcceptsTx, Protocol):
+    """A node that takes transactions in, and knows what became of them."""
 
     async def included(self, tx_id: str, *, timeout: float) -> int | None:
         """The height that includes it, or ``None``."""

@@ -1,4 +1,4 @@
-"""HTTP to nodes: one session, one connector, every failure as a typed error.
+"""HTTP to nodes, and plain TCP: one session, one connector, every failure as a typed error.
 
 Lives here: connections, credentials on the wire, TLS contexts, and what an exception of the HTTP library means for the
 caller (was anything sent or not). Must not live here: what any node software answers, retries, and waiting.
@@ -13,18 +13,18 @@ import asyncio
 import base64
 import contextlib
 import json as jsonlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nodeyard.domain.identity import DEFAULT_PORTS
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.domain.secrets import SecretSource
 from nodeyard.domain.sources import Auth
 from nodeyard.errors import provider as errors
 from nodeyard.errors.base import InternalError
 from nodeyard.kinds._http_errors import Attempt, translate
+from nodeyard.kinds._tcp import exchange, host_and_port
 from nodeyard.kinds._tls import TlsContexts
 from nodeyard.ports.transport import Reply
 
@@ -97,6 +97,7 @@ class HttpTransport:
         path: str,
         *,
         json: Any = None,
+        text: str | None = None,
         timeout: float,
     ) -> Reply:
         """See ``ports.transport.Transport.request``.
@@ -112,9 +113,9 @@ class HttpTransport:
             )
         headers = self._credentials(endpoint)
         tls = self._contexts.of(endpoint) if endpoint.url.startswith("https://") else None
-        body = None if json is None else jsonlib.dumps(json).encode()
+        body = jsonlib.dumps(json).encode() if json is not None else text.encode() if text is not None else None
         if body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
+            headers = {**headers, "Content-Type": "application/json" if json is not None else "text/plain"}
         try:
             reply = await self._exchange(attempt, method, path, body, headers, tls)
         except (TimeoutError, OSError, ValueError, _client_error()) as error:
@@ -187,13 +188,19 @@ class HttpTransport:
             )
         return reply
 
+    async def exchange(
+        self, endpoint: Endpoint, sent: bytes, *, complete: Callable[[bytes], bool], timeout: float
+    ) -> bytes:
+        """See ``ports.transport.Transport.exchange``."""
+        tls = self._contexts.of(endpoint) if endpoint.tls is not None else None
+        return await exchange(endpoint, sent, complete=complete, timeout=timeout, tls=tls, largest=self._largest)
+
     async def port_open(self, endpoint: Endpoint, *, timeout: float) -> bool:
         """Whether something accepts a TCP connection there."""
-        parts = urlsplit(endpoint.url if "://" in endpoint.url else f"tcp://{endpoint.url}")
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+        host, port = host_and_port(endpoint)
         try:
             async with asyncio.timeout(timeout):
-                _, writer = await asyncio.open_connection(parts.hostname, port)
+                _, writer = await asyncio.open_connection(host, port)
         except (TimeoutError, OSError):
             return False
         writer.close()

@@ -15,6 +15,7 @@ from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
 from nodeyard.ports.ledger import Ledger, Remover
+from nodeyard.ports.node_control import CanExec, HasLogs
 from nodeyard.ports.transport import Transport
 
 EndpointOf = Callable[[str], Endpoint]
@@ -37,7 +38,8 @@ class ProgramSpec:
     ``version_args`` print a version that ``version_pattern`` (one group) finds; older than ``minimum`` is refused.
 
     In a container or pod the command is ``program`` and the rendered arguments, found by the image's own PATH. The
-    image is the spec's, else that of ``image_variable`` in the environment, else what a deployer makes of the binary.
+    image is the spec's, else that of ``image_variable`` in the environment, else the kind's own ``image``, else what a
+    deployer makes of the binary.
     """
 
     program: str
@@ -48,6 +50,7 @@ class ProgramSpec:
     version_args: tuple[str, ...] = ()
     version_pattern: str = r"(\d+\.\d+\.\d+)"
     minimum: tuple[int, ...] = ()
+    image: str | None = None
 
     @property
     def image_variable(self) -> str:
@@ -158,6 +161,27 @@ class NodeKind(Protocol):
 
     def client(self, endpoint: EndpointOf, transport: Transport) -> NodeClient:
         """A client of one node; it may implement any of the client protocols listed in ``protocols``."""
+
+
+def speaks(kind: NodeKind, protocol: type) -> bool:
+    """Whether a kind's clients implement a client protocol, or one that includes it."""
+    return any(issubclass(spoken, protocol) for spoken in kind.protocols)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What may be used beside a node: only what its source supports and grants; ``None`` where it does not."""
+
+    commands: CanExec | None = None
+    log: HasLogs | None = None
+
+
+@runtime_checkable
+class LooksBeside(Protocol):
+    """A kind whose clients also look beside the node, by commands or at its log."""
+
+    def client_beside(self, endpoint: EndpointOf, transport: Transport, beside: Beside) -> NodeClient:
+        """As ``NodeKind.client``, with what may be used beside the node."""
 
 
 @runtime_checkable

@@ -3,6 +3,9 @@
 Groups: ``nodeyard.kinds`` (a ``NodeKind``), ``nodeyard.deployers`` (a ``DeployerPlugin``), ``nodeyard.attach`` (an
 ``AttachPlugin``), ``nodeyard.operations`` and ``nodeyard.expectations`` (classes of ``runtime.steps``). The name of the
 entry point is the word in a scenario; it refers to the class, which is made without arguments.
+
+Kinds that are described by a file: ``nodeyard.kind_formats`` (a ``KindFormat``; the name is the suffix of its files),
+and ``nodeyard.kind_files``, where the entry point refers to the package that has the file ``NAME.SUFFIX``.
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
+from pydantic import BaseModel
+
 from nodeyard._aio.clock import Clock
 from nodeyard.domain.capability import Capability
+from nodeyard.domain.document import Document
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.secrets import SecretSource
 from nodeyard.domain.sources import AttachOptions, DeployerOptions
@@ -48,6 +54,16 @@ class PluginContext:
     environment: Mapping[str, str]
     kind: str = ""
     kinds: Mapping[str, NodeKind] = field(default_factory=dict)
+
+
+class KindFormat(Protocol):
+    """A format of files that describe a kind each. ``model`` is one file as a model, with a ``name`` of the kind."""
+
+    summary: ClassVar[str]
+    model: ClassVar[type[BaseModel]]
+
+    def kind(self, written: BaseModel, document: Document) -> NodeKind:
+        """The kind that a file describes. Raises ``SpecInvalid`` with all that the model alone cannot see."""
 
 
 class DeployerPlugin(Protocol):

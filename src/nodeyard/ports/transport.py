@@ -1,9 +1,9 @@
-"""How kinds talk to nodes: requests over the run's one HTTP session."""
+"""How kinds talk to nodes: requests over the run's one HTTP session, and plain exchanges over TCP."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,12 +43,23 @@ class Transport(Protocol):
         path: str,
         *,
         json: Any = None,
+        text: str | None = None,
         timeout: float,
     ) -> Reply:
-        """One request, one complete answer, whatever its status but 401 and 403.
+        """One request, one complete answer, whatever its status but 401 and 403. Its body is ``json``, or ``text`` as
+        it stands, or nothing.
 
         Never retries. Raises ``NodeUnreachable`` (nothing was sent), ``NodeTimeout`` (it may have happened),
         ``TlsFailed``, ``AuthenticationFailed`` (401, 403).
+        """
+
+    async def exchange(
+        self, endpoint: Endpoint, sent: bytes, *, complete: Callable[[bytes], bool], timeout: float
+    ) -> bytes:
+        """Connect, send, and read until the answer is ``complete`` or the other side closes; what was read.
+
+        Never retries. Raises ``NodeUnreachable`` (nothing was sent), ``NodeTimeout`` (it may have happened; what came
+        by then is the evidence), ``TlsFailed``, ``NodeAnswerInvalid`` for an endless answer.
         """
 
     async def port_open(self, endpoint: Endpoint, *, timeout: float) -> bool:

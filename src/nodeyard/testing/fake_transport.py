@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_text
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ class Sent:
     method: str
     url: str
     json: Any = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class FakeTransport:
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], list[_Answer]] = {}
         self._open: set[str] = set()
+        self._said: dict[tuple[str, bytes], bytes] = {}
         self.requests: list[Sent] = []
 
     def reply(
@@ -68,9 +70,11 @@ class FakeTransport:
         self._open.add(_base(url))
         return self
 
-    async def request(self, endpoint: Endpoint, method: str, path: str, *, json: Any = None, timeout: float) -> Reply:
+    async def request(
+        self, endpoint: Endpoint, method: str, path: str, *, json: Any = None, text: str | None = None, timeout: float
+    ) -> Reply:
         url = endpoint.url.rstrip("/") + path
-        self.requests.append(Sent(method, url, json))
+        self.requests.append(Sent(method, url, json, text))
         answers = self._answers.get((method, url))
         if not answers:
             await asyncio.sleep(0)
@@ -84,6 +88,26 @@ class FakeTransport:
         if answer.status in (401, 403):
             raise AuthenticationFailed(f"{url} refused our credentials (HTTP {answer.status})", operation=method)
         return Reply(answer.status, answer.text, url, answer.headers)
+
+    def says(self, url: str, sent: str, answer: str) -> FakeTransport:
+        """Script what a TCP port answers to a text; a port without answers is unreachable."""
+        self._said[_base(url), sent.encode()] = answer.encode()
+        return self.opens(url)
+
+    async def exchange(
+        self, endpoint: Endpoint, sent: bytes, *, complete: Callable[[bytes], bool], timeout: float
+    ) -> bytes:
+        base = _base(endpoint.url)
+        self.requests.append(Sent("TCP", base, text=sent.decode()))
+        if base not in self._open:
+            await asyncio.sleep(0)
+            raise NodeUnreachable(f"{base}: no answer is scripted", operation="TCP")
+        answer = self._said.get((base, sent))
+        if answer is None:
+            await asyncio.sleep(timeout)
+            raise NodeTimeout(f"{base} gave no answer within {timeout:g} s", operation="TCP")
+        await asyncio.sleep(0)
+        return answer
 
     async def port_open(self, endpoint: Endpoint, *, timeout: float) -> bool:
         await asyncio.sleep(0)

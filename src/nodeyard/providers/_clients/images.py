@@ -18,9 +18,11 @@ class NamedImage:
 
 
 def named_image(node: NodePlan, spec: ProgramSpec | None, environment: Mapping[str, str]) -> NamedImage | None:
-    """The image of the scenario, else of the environment (``ProgramSpec.image_variable``); ``None`` if nobody says."""
+    """The image of the scenario, of the environment (``ProgramSpec.image_variable``) or of the kind, in this order."""
     if node.image:
         return NamedImage(node.image, "the scenario's 'image'")
     if spec is not None and (given := environment.get(spec.image_variable)):
         return NamedImage(given, f"${spec.image_variable}")
+    if spec is not None and spec.image:
+        return NamedImage(spec.image, "its kind")
     return None

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,12 @@ def entry_points() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("group", "name", "place"), entry_points(), ids=lambda text: text)
 def test_every_entry_point_leads_somewhere(group: str, name: str, place: str) -> None:
     module, _, attribute = place.partition(":")
+    if group == "nodeyard.kind_files":
+        assert (files(module) / f"{name}.yaml").is_file()
+        return
     found = getattr(import_module(module), attribute)
     assert callable(found)
-    if group != "console_scripts":
+    if group not in ("console_scripts", "nodeyard.kind_formats"):
         assert name in (getattr(found, "word", None), getattr(found, "name", None))
 
 

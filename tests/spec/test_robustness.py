@@ -102,7 +102,7 @@ def test_any_bytes_are_refused_or_loaded(tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_the_same_after_it_was_written_out(path: Path) -> None:
     spec = load_scenario(path, installed(), {}).spec
-    again = load(dump_resolved(spec))
+    again = parse_scenario(dump_resolved(spec), path, installed(), {}).spec
     assert again == spec
     assert dump_resolved(again) == dump_resolved(spec)
 

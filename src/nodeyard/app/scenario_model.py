@@ -87,7 +87,10 @@ def _complete(name: str, schema: dict[str, Any], owner: Mapping[str, Any], regis
         schema.pop("minLength", None)  # of the list alternative, which has it as minItems
     if name == "kind":
         texts = [schema, *schema.get("anyOf", ())]
-        next(text for text in texts if text.get("type") == "string")["enum"] = list(registry.kinds)
+        text = next(text for text in texts if text.get("type") == "string")
+        suffixes = "|".join(registry.kind_formats)
+        paths = [{"pattern": rf"[./].*\.({suffixes})$", "description": "path of a kind file"}] if suffixes else []
+        text["anyOf"] = [{"enum": list(registry.kinds)}, *paths]
     if "const" in schema and "description" in owner:
         schema.setdefault("description", owner["description"])
 

@@ -98,7 +98,7 @@ def _node(
         "program": deployment.programs.get(plan.name, AT_RUN),
         "args": list(launch.args),
         "env": sorted({*launch.env, *plan.env}),
-        "files": [file.path for file in launch.files],
+        "files": [file.path for file in (*launch.files, *launch.initial)],
     }
 
 

@@ -67,6 +67,23 @@ class ReaperReplaced(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProgramWanted(Event):
+    """A program is not on this machine yet and is being made; ``source`` says how."""
+
+    program: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramMade(Event):
+    """A program that was wanted is in the user's cache now."""
+
+    program: str
+    path: str
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeProvisioned(Event):
     source: str
     addresses: Mapping[str, str] = field(default_factory=dict)

@@ -130,7 +130,9 @@ class NodeGroup(Spec):
     )
     kind: str | None = Field(default=None, description="their kind, if not the scenario's")
     role: str | None = Field(default=None, description="one of the kind's roles")
-    binary: str | None = Field(default=None, description="path of the program, for processes")
+    binary: str | None = Field(
+        default=None, description="the program of processes: a path, go:MODULE@VERSION, or URL#sha256=DIGEST"
+    )
     image: str | None = Field(default=None, description="image, for containers and pods")
     config: Config = Field(default_factory=dict, description="settings of the node software, by its own names")
     patches: dict[NodeName, Config] = Field(

@@ -16,7 +16,8 @@ from nodeyard.observability.drawing import clean
 from nodeyard.observability.wording import sentence
 
 TOLD: frozenset[type[ev.Event]] = frozenset(
-    {ev.RunStarted, ev.PhaseStarted, ev.DiscoveryPartial, ev.IdentityChanged, ev.GrantsRevoked, ev.InventoryMerged,
+    {ev.RunStarted, ev.PhaseStarted, ev.ProgramWanted, ev.ProgramMade, ev.DiscoveryPartial, ev.IdentityChanged,
+     ev.GrantsRevoked, ev.InventoryMerged,
      ev.ConflictOverridden, ev.NodeJoined, ev.NetworkAdopted, ev.NodeProbed, ev.NodeReady, ev.ReadinessReached,
      ev.StepStarted, ev.StepEnded, ev.WorkloadEnded, ev.OperationDenied, ev.FaultInjected, ev.FaultProven,
      ev.FaultHealed, ev.NodeExited, ev.CheckEvaluated, ev.CleanupFailed, ev.ErrorRecorded, ev.ReaperReplaced,

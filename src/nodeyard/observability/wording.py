@@ -114,6 +114,8 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.PhaseStarted: lambda e: phase_text(e.phase),
     ev.ReaperReady: lambda e: f"a reaper watches (pid {e.pid})",
     ev.ReaperReplaced: lambda e: f"a new reaper watches (pid {e.pid}): {e.reason}",
+    ev.ProgramWanted: lambda e: f"getting {e.program}, once for all runs: {e.source}",
+    ev.ProgramMade: lambda e: f"{e.program} is there after {seconds(e.after)}",
     ev.NodeProvisioned: lambda e: f"reserved {', '.join(f'{k} {v}' for k, v in e.addresses.items())} by {e.source}",
     ev.NodeDiscovered: _discovered,
     ev.DiscoveryPartial: lambda e: (

@@ -31,9 +31,30 @@ class Matters(StrEnum):
 
 
 @dataclass(frozen=True)
+class GoModule:
+    """A program that ``go install PATH@VERSION`` builds; ``version`` is exact, so that it means the same each time."""
+
+    path: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A program behind a URL. ``member`` is its path inside a ``.tar.gz``, ``.tgz`` or ``.zip``; empty where the file
+    is the program. ``system`` is the machine that it is for, as in ``linux-x86_64``; empty: any.
+    """
+
+    url: str
+    sha256: str
+    member: str = ""
+    system: str = ""
+
+
+@dataclass(frozen=True)
 class ProgramSpec:
     """Where a kind's program may come from, in this order: a path in the spec, ``variable`` in the environment, the
-    file ``package_file`` of the installed Python package ``package``, then ``program`` on the PATH.
+    file ``package_file`` of the installed Python package ``package``, ``program`` on the PATH, then what can be had:
+    the one of ``downloads`` that is for this machine, or ``module``. What was had once is kept in the user's cache.
 
     ``version_args`` print a version that ``version_pattern`` (one group) finds; older than ``minimum`` is refused.
 
@@ -51,6 +72,8 @@ class ProgramSpec:
     version_pattern: str = r"(\d+\.\d+\.\d+)"
     minimum: tuple[int, ...] = ()
     image: str | None = None
+    downloads: tuple[Download, ...] = ()
+    module: GoModule | None = None
 
     @property
     def image_variable(self) -> str:

@@ -18,7 +18,7 @@ from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
 from nodeyard.kinds.cometbft import adopt, launch, members, settings, wire
 from nodeyard.kinds.cometbft.client import CometbftClient
-from nodeyard.ports.kind import Adoption, AdoptRequest, EndpointOf, Matters, ProgramSpec, RenderRequest
+from nodeyard.ports.kind import Adoption, AdoptRequest, EndpointOf, GoModule, Matters, ProgramSpec, RenderRequest
 from nodeyard.ports.transport import Transport
 
 
@@ -32,10 +32,11 @@ class CometbftKind:
     program: ClassVar[ProgramSpec | None] = ProgramSpec(
         program="cometbft",
         variable="NODEYARD_COMETBFT",
-        install_hint="put cometbft on the PATH",
+        install_hint="install Go, and it is built once; or put cometbft on the PATH",
         version_args=("version", "--verbose"),
         version_pattern=r'"(?:cometbft|tendermint)": *"v?(\d+\.\d+\.\d+)',
         minimum=(0, 37),
+        module=GoModule("github.com/cometbft/cometbft/cmd/cometbft", "v0.38.26"),
     )
     roles: ClassVar[tuple[str, ...]] = members.ROLES
     protocols: ClassVar[tuple[type, ...]] = (ChainReader, TxSubmit, KeyValue, PeerView, ReportsHeight, StateDigest)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodeyard.ports.kind import ProgramSpec
+from nodeyard.ports.kind import GoModule, ProgramSpec
+from nodeyard.providers._clients.program_sources import Source, fitting, parse_source, place_of, told
 
 ELF_MACHINES = {"x86_64": 62, "aarch64": 183, "arm64": 183, "i686": 3, "riscv64": 243, "ppc64le": 21, "s390x": 22}
 """``e_machine`` of the ELF header, by the machine's own name (elf.h)."""
@@ -27,6 +28,8 @@ class Found:
     origin: str
     problem: str = ""
     hint: str = ""
+    source: Source | None = None
+    """How it can be had, where it is not here yet and can be; then ``problem`` only says so."""
 
     @property
     def text(self) -> str:
@@ -34,9 +37,24 @@ class Found:
         return f"{self.problem} ({self.hint})" if self.hint else self.problem
 
 
-def locate(binary: str | None, spec: ProgramSpec | None, *, base: Path, environment: Mapping[str, str]) -> Found:
-    """Look where ``ProgramSpec`` says, in its order. The first place that is named decides; no later one is tried."""
+def locate(
+    binary: str | None,
+    spec: ProgramSpec | None,
+    *,
+    base: Path,
+    environment: Mapping[str, str],
+    cache: Path | None = None,
+) -> Found:
+    """Look where ``ProgramSpec`` says, in its order. The first place that is named decides; no later one is tried.
+
+    Without a ``cache``, a program that must be built or downloaded first counts as not there.
+    """
     if binary is not None:
+        named = parse_source(binary)
+        if isinstance(named, str):
+            return Found(None, "the scenario's 'binary'", named, "correct 'binary'")
+        if named is not None:
+            return _obtainable(named, cache, environment)
         return _checked(_explicit(binary, base, environment), "the scenario's 'binary'", "correct 'binary'")
     if spec is None:
         return Found(None, "", "its kind names no program", "give the node a 'binary'")
@@ -46,10 +64,25 @@ def locate(binary: str | None, spec: ProgramSpec | None, *, base: Path, environm
         return _checked(packaged, f"package {spec.package}", f"install {spec.package} again")
     if on_path := shutil.which(spec.program, path=environment.get("PATH", os.defpath)):
         return _checked(Path(on_path), "PATH", f"set {spec.variable} to another one")
+    source = fitting(spec.downloads, spec.module)
+    found = _obtainable(source, cache, environment) if source is not None else None
+    if found is not None and (found.path or found.source):
+        return found
     places = ", ".join(
         place for place in (f"${spec.variable}", spec.package and f"the package {spec.package}", "PATH") if place
     )
     return Found(None, "", f"program '{spec.program}' is not in {places}", spec.install_hint or f"set {spec.variable}")
+
+
+def _obtainable(source: Source, cache: Path | None, environment: Mapping[str, str]) -> Found:
+    """A program that is in the cache, or how it gets there."""
+    if cache is not None and (place := place_of(source, cache)).exists():
+        return _checked(place, told(source), f"remove {place.parent}")
+    if isinstance(source, GoModule) and shutil.which("go", path=environment.get("PATH", os.defpath)) is None:
+        return Found(None, told(source), f"there is no 'go' on the PATH for '{told(source)}'", "install Go")
+    if cache is None:
+        return Found(None, told(source), f"'{told(source)}' was not carried out yet", "name the program itself")
+    return Found(None, told(source), f"is not here yet: {told(source)}", source=source)
 
 
 def _explicit(text: str, base: Path, environment: Mapping[str, str]) -> Path:

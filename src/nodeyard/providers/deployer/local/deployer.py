@@ -16,6 +16,8 @@ from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.ledger import RemovalContext, removal_order
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.program_sources import Source, told
+from nodeyard.providers._clients.program_store import obtain
 from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers.deployer.local import folders
 from nodeyard.providers.deployer.local.control import FORCED, LocalControl, Run
@@ -24,7 +26,7 @@ from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.remover import LocalRemover
 from nodeyard.providers.deployer.local.reserve import Reservation
 from nodeyard.providers.deployer.local.resolve import resolve
-from nodeyard.providers.deployer.local.resources import BY, FOLDERS, LocalPlace, process_of
+from nodeyard.providers.deployer.local.resources import BY, COMMAND, FOLDERS, LocalPlace, process_of
 
 REMOVING = 30.0
 """Seconds for removing everything; 200 processes and their folders need less than one."""
@@ -41,6 +43,7 @@ class LocalDeployer:
         self._nodes: dict[str, NodePlan] = {}
         self._controls: dict[str, LocalControl] = {}
         self._specs: dict[str, ProgramSpec] = {}
+        self._missing: tuple[Source, ...] = ()
 
     @property
     def source(self) -> str:
@@ -50,6 +53,7 @@ class LocalDeployer:
         found = await resolve(nodes, programs, self._options, self._context)
         self._run.programs.update(found.programs)
         self._specs.update(programs)
+        self._missing = found.missing
         return found.problems
 
     def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
@@ -67,10 +71,12 @@ class LocalDeployer:
             resources.append(f"folder {place.folder}")
             resources += [f"port {node.name}.{name} {number or AT_RUN}" for name, number in place.ports.items()]
             resources.append(f"process {node.name} {programs[node.name]}")
+        resources += [f"program {told(source)}, kept in the user's cache" for source in self._missing]
         notes = {node.name: "the image is not used by the local deployer" for node in nodes if node.image}
         return DeploymentPlan(tuple(nodes), places, programs, tuple(resources), notes)
 
     async def provision(self, plan: DeploymentPlan) -> Mapping[str, Place]:
+        await self._get_missing(plan.nodes)
         mark, ledger = self._context.mark, self._context.ledger
         paths = {node.name: self._folder(node.name) for node in plan.nodes}
         await ledger.record(BY, FOLDERS, node=None, data={"paths": [str(path) for path in paths.values()]})
@@ -84,6 +90,15 @@ class LocalDeployer:
             self._controls[node.name] = LocalControl(node, place, self._run)
             places[node.name] = place
         return places
+
+    async def _get_missing(self, nodes: Sequence[NodePlan]) -> None:
+        """Get the programs that were not there when they were looked for, and ask these for their versions too."""
+        if not self._missing:
+            return
+        await obtain(self._missing, self._context, by=BY, command=COMMAND)
+        for program, kind in sorted({(self._run.programs[node.name], node.kind) for node in nodes}):
+            if problem := await self._versions.problem(Path(program), self._specs[kind]):
+                raise ProvisioningFailed(problem, operation="provision", hint="name another version of the program")
 
     def version_answer(self, node: str) -> str:
         program, plan = self._run.programs.get(node), self._nodes.get(node)

@@ -12,6 +12,7 @@ from nodeyard.domain.secrets import Secret
 from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.program_sources import Source, place_of
 from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers._clients.programs import Found, locate
 from nodeyard.providers.deployer.local.environment import inherited
@@ -23,10 +24,11 @@ Wanted = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Resolved:
-    """``programs`` by node; ``problems`` as lines."""
+    """``programs`` by node; ``problems`` as lines. ``missing`` are programs that must be had before they can run."""
 
     programs: Mapping[str, str]
     problems: tuple[str, ...]
+    missing: tuple[Source, ...] = ()
 
 
 async def resolve(
@@ -36,15 +38,19 @@ async def resolve(
     wanted = {(node.kind, node.binary) for node in nodes}
     environment = context.environment
     found = {
-        (kind, binary): locate(binary, specs.get(kind), base=context.base, environment=environment)
+        (kind, binary): locate(binary, specs.get(kind), base=context.base, environment=environment, cache=context.cache)
         for kind, binary in sorted(wanted, key=str)
     }
-    problems = [_naming(nodes, want, hit.text) for want, hit in found.items() if hit.path is None]
+    problems = [
+        _naming(nodes, want, hit.text) for want, hit in found.items() if hit.path is None and hit.source is None
+    ]
     problems += await _versions(nodes, found, specs, Versions(context.cache, inherited(environment)))
     problems += _limits(nodes) + _fixed_ports(nodes, options) + _secrets(nodes, context)
+    missing = {want: hit.source for want, hit in found.items() if hit.source is not None}
     paths = {want: str(hit.path) for want, hit in found.items() if hit.path is not None}
+    paths |= {want: str(place_of(source, context.cache)) for want, source in missing.items()}
     programs = {node.name: path for node in nodes if (path := paths.get((node.kind, node.binary)))}
-    return Resolved(programs, tuple(dict.fromkeys(problems)))
+    return Resolved(programs, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(missing.values())))
 
 
 def _naming(nodes: Sequence[NodePlan], want: Wanted, text: str) -> str:

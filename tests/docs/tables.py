@@ -40,6 +40,7 @@ PLACES = {
     "ExternalNode": "sources.md#external-nodes",
     "ExternalOnly": "sources.md#external-only",
     "HeaderAuth": "sources.md#authentication",
+    "ComposeOptions": "compose.md",
     "LocalOptions": "sources.md#the-local-deployer",
     "Managed": "sources.md#managed",
     "NetworkPins": "scenario.md#network",

@@ -31,6 +31,16 @@ async def side_by_side(
     return [task.result() for task in tasks]
 
 
+def raise_first(outcomes: Iterable[T | Exception]) -> list[T]:
+    """The results of ``side_by_side`` where one failure fails all of them: raises the first."""
+    results: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+        results.append(outcome)
+    return results
+
+
 async def give_way() -> None:
     """Let every task that is due run until it waits for something: a new one has then begun its work."""
     await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain.events import Event
 from nodeyard.domain.launch_plan import AT_RUN
 from nodeyard.domain.node_inventory import NodeInventory
+from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import UsageError
 from nodeyard.kinds._http import HttpTransport
 from nodeyard.ledger.host import new_mark
@@ -27,6 +28,10 @@ from nodeyard.ports.observer import Observer
 
 PLANNING_SEED = 0
 """The seed of a plan for which none was chosen: a run chooses its own, and says so."""
+
+
+def _nothing_to_end(_: NodeyardError) -> None:
+    """Here no run is under way that could be given up."""
 
 
 @asynccontextmanager
@@ -56,6 +61,7 @@ async def _request(
             secrets=secrets,
             seed=PLANNING_SEED if chosen is None else chosen,
             deadline=clock.now() + loaded.spec.deadline,
+            give_up=_nothing_to_end,
         )
         yield bootstrap_request(loaded, settings, registry, wires), redactor
 

@@ -85,6 +85,7 @@ class Session:
         self.network: LiveNetwork | None = None
         self._working: asyncio.Task[None] | None = None
         self._interrupted_by = ""
+        self._given_up: NodeyardError | None = None
         self._cancelled: asyncio.CancelledError | None = None
 
     @asynccontextmanager
@@ -128,6 +129,7 @@ class Session:
             secrets=secrets,
             seed=self.seed,
             deadline=self.deadline,
+            give_up=self.give_up,
         )
         self.bootstrap = bootstrap_request(self._loaded, request.settings, request.registry, wires)
         self.orchestrator = Orchestrator(self.bootstrap)
@@ -232,7 +234,7 @@ class Session:
         for ``pass_on_cancellation``, so that cleanup comes first.
         """
         self._working = asyncio.create_task(work, name="session-work")
-        if self._interrupted_by:
+        if self._interrupted_by or self._given_up:
             self._working.cancel()
         while not self._working.done():
             try:
@@ -240,7 +242,7 @@ class Session:
             except asyncio.CancelledError as error:
                 self._cancelled = error
                 self._working.cancel()
-        return self.failure_of(_outcome_of(self._working))
+        return self._given_up or self.failure_of(_outcome_of(self._working))
 
     def pass_on_cancellation(self) -> None:
         """Raise the cancellation that ``supervise`` kept, if there was one."""
@@ -268,6 +270,12 @@ class Session:
     def interrupt(self, by: str) -> None:
         """Ask the run to end: its work is cancelled, evidence and cleanup follow. A second call changes nothing."""
         self._interrupted_by = self._interrupted_by or by
+        if self._working is not None:
+            self._working.cancel()
+
+    def give_up(self, error: NodeyardError) -> None:
+        """End the run's work with this error, which no node is to blame for; evidence and cleanup follow."""
+        self._given_up = self._given_up or error
         if self._working is not None:
             self._working.cancel()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from nodeyard.domain.scenario_spec import (
     WorkloadOptions,
 )
 from nodeyard.domain.sources import Attached, Managed
-from nodeyard.errors.base import InternalError
+from nodeyard.errors.base import InternalError, NodeyardError
 from nodeyard.ports.ledger import Json, Ledger, LedgerEntry
 from nodeyard.ports.observer import Emit
 from nodeyard.ports.plugins import PluginContext
@@ -44,6 +44,7 @@ class Wires:
     secrets: Secrets
     seed: int
     deadline: float
+    give_up: Callable[[NodeyardError], None]
 
 
 def bootstrap_request(loaded: LoadedScenario, settings: Settings, registry: Registry, wires: Wires) -> BootstrapRequest:
@@ -63,6 +64,8 @@ def bootstrap_request(loaded: LoadedScenario, settings: Settings, registry: Regi
         environment=settings.environment,
         kind=spec.kind,
         kinds=kinds,
+        scenario=spec.name,
+        give_up=wires.give_up,
     )
     deployer = registry.deployers[source.deployer.type] if isinstance(source, Managed) else None
     attach = registry.attach[source.attach.type] if isinstance(source, Attached) else None

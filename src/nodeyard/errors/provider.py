@@ -12,6 +12,12 @@ class ProviderError(NodeyardError):
     exit_status = ExitStatus.INFRASTRUCTURE
 
 
+class BackendUnavailable(ProviderError):
+    """What carries the nodes (an engine, a cluster) does not answer, or not to us; nothing is known of the nodes."""
+
+    code = "backend-unavailable"
+
+
 class ProvisioningFailed(ProviderError):
     """A managed node could not be created or started."""
 
@@ -37,6 +43,24 @@ class PortTaken(ProvisioningFailed):
     """A port that was asked for by number is in use."""
 
     code = "port-taken"
+
+
+class AddressesExhausted(ProvisioningFailed):
+    """No network could be made, because all addresses for one are in use."""
+
+    code = "addresses-exhausted"
+
+
+class DiskFull(ProvisioningFailed):
+    """A disk on which nodes live takes nothing more."""
+
+    code = "disk-full"
+
+
+class ImageNotFound(ProvisioningFailed):
+    """The image of a node is not there, and could not be fetched or made."""
+
+    code = "image-not-found"
 
 
 class DiscoveryFailed(ProviderError):

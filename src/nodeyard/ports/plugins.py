@@ -10,7 +10,7 @@ and ``nodeyard.kind_files``, where the entry point refers to the package that ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -23,6 +23,7 @@ from nodeyard.domain.document import Document
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.secrets import SecretSource
 from nodeyard.domain.sources import AttachOptions, DeployerOptions
+from nodeyard.errors.base import NodeyardError
 from nodeyard.ports.attach import AttachProvider
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.kind import NodeKind
@@ -32,14 +33,19 @@ from nodeyard.ports.observer import Emit
 from nodeyard.ports.transport import Transport
 
 
+def _nobody(_: NodeyardError) -> None:
+    """Where no run is, none can be ended."""
+
+
 @dataclass(frozen=True)
 class PluginContext:
     """What a plugin may use during one run.
 
     ``folder`` is the run's folder; ``base`` the folder of the scenario file, which relative paths start from;
     ``cache`` a folder of the user that outlives runs; ``environment`` the settings that adapters may read.
-    ``kind`` is the scenario's default kind, ``kinds`` all installed ones by name: a provider that is told an address
-    and no port name asks them for the API port.
+    ``scenario`` is the scenario's name, ``kind`` its default kind, ``kinds`` all installed ones by name: a provider
+    that is told an address and no port name asks them for the API port. ``give_up`` ends the run with an error that no
+    single node is to blame for (an engine that went away); evidence and cleanup follow.
     """
 
     mark: RunMark
@@ -54,6 +60,8 @@ class PluginContext:
     environment: Mapping[str, str]
     kind: str = ""
     kinds: Mapping[str, NodeKind] = field(default_factory=dict)
+    scenario: str = ""
+    give_up: Callable[[NodeyardError], None] = _nobody
 
 
 class KindFormat(Protocol):

@@ -22,10 +22,10 @@ from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.ports.plugins import PluginContext
-from nodeyard.providers._clients import process
+from nodeyard.providers._clients import node_files, process
 from nodeyard.providers._clients.process_child import Child, spawn
 from nodeyard.providers._clients.process_run import run_briefly
-from nodeyard.providers.deployer.local import folders, logfile
+from nodeyard.providers.deployer.local import logfile
 from nodeyard.providers.deployer.local.environment import node_environment
 from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.resources import (
@@ -240,8 +240,8 @@ class LocalControl:
         if secret:
             data = {"folder": str(self.place.folder), "paths": secret}
             await self._run.context.ledger.record(BY, SECRETS, node=self._node.name, data=data)
-        folders.write_files(self.place.folder / "config", launch.files, node=self._node.name)
-        folders.write_missing(Path(self.place.data_dir), launch.initial, node=self._node.name)
+        node_files.write_files(self.place.folder / "config", launch.files, node=self._node.name)
+        node_files.write_missing(Path(self.place.data_dir), launch.initial, node=self._node.name)
 
     def _spawn(self, argv: Sequence[str], environment: Mapping[str, str]) -> Child:
         opened: list[int] = []

@@ -12,7 +12,7 @@ from nodeyard._aio import poll
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import CleanupIncomplete
 from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
-from nodeyard.providers._clients import process, process_sweep
+from nodeyard.providers._clients import node_files, process, process_sweep
 from nodeyard.providers._clients.process_sweep import Family
 from nodeyard.providers.deployer.local import folders
 from nodeyard.providers.deployer.local.ports import PortLocks
@@ -139,7 +139,7 @@ def _remove_secrets(entry: LedgerEntry, context: RemovalContext) -> Removed | No
     if folders.owner_of(folder) != context.mark.text:
         return Removed(absent=True)
     try:
-        count = folders.remove_files(folder, texts(entry.data, "paths"))
+        count = node_files.remove_files(folder / "config", texts(entry.data, "paths"))
     except OSError as error:
         return CleanupIncomplete(
             f"{error.filename} could not be removed: {error.strerror}", node=entry.node, hint=RETRY

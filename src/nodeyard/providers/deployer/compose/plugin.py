@@ -1,0 +1,55 @@
+"""The door of the Compose deployer: what the registry loads. The machinery is imported only when it is used."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.sources import DeployerOptions
+from nodeyard.ports.deployer import Deployer
+from nodeyard.ports.ledger import Remover
+from nodeyard.ports.node_control import CanExec
+from nodeyard.ports.plugins import PluginContext, Visit
+from nodeyard.providers.deployer.compose.options import ComposeOptions
+
+
+class ComposePlugin:
+    """Nodes as containers of one Compose project."""
+
+    name: ClassVar[str] = "compose"
+    summary: ClassVar[str] = "nodes as containers of a Compose project"
+    options: ClassVar[type[DeployerOptions]] = ComposeOptions
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.QUERY,
+            Capability.SUBMIT,
+            Capability.START,
+            Capability.STOP,
+            Capability.RESTART,
+            Capability.KILL,
+            Capability.PAUSE,
+            Capability.PATCH,
+            Capability.LOGS,
+            Capability.EXEC,
+        }
+    )
+
+    def create(self, options: DeployerOptions, context: PluginContext) -> Deployer:
+        """A deployer for one run. Does nothing yet."""
+        from nodeyard.providers.deployer.compose.deployer import ComposeDeployer
+
+        if not isinstance(options, ComposeOptions):
+            raise TypeError(f"the compose deployer needs ComposeOptions, not {type(options).__name__}")
+        return ComposeDeployer(options, context)
+
+    def remover(self) -> Remover:
+        """Carries out the entries of ``deployer:compose``."""
+        from nodeyard.providers.deployer.compose.remover import ComposeRemover
+
+        return ComposeRemover()
+
+    def visit(self, node: str, visit: Visit) -> CanExec:
+        """Commands in the node's running container, and its output."""
+        from nodeyard.providers.deployer.compose.visiting import ComposeVisitor
+
+        return ComposeVisitor(node, visit)

@@ -26,3 +26,8 @@ def labels(mark: RunMark, scenario: str, node: str | None = None) -> Mapping[str
 def marked(mark: RunMark) -> Mapping[str, str]:
     """What to look for: everything of this run, and of no other run or host."""
     return {MARK: mark.text}
+
+
+def node_marked(mark: RunMark, node: str) -> Mapping[str, str]:
+    """What to look for: everything of one node of this run."""
+    return {MARK: mark.text, NODE: node}

@@ -16,11 +16,12 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NodePlan, Scheme
 from nodeyard.errors.provider import BackendUnavailable, NodeUnreachable, OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import Json, LedgerEntry
-from nodeyard.ports.node_control import ExecResult, NodeState
-from nodeyard.providers._clients.docker import calls
-from nodeyard.providers._clients.docker.containers import Container
+from nodeyard.ports.node_control import ExecResult, Launched, NodeState
+from nodeyard.providers._clients import node_files
+from nodeyard.providers._clients.docker import calls, labels, objects
+from nodeyard.providers._clients.docker.containers import Container, inspected
 from nodeyard.providers.deployer.compose.project import Project
-from nodeyard.providers.deployer.compose.resources import BY, PAUSED, ComposePlace
+from nodeyard.providers.deployer.compose.resources import BY, DATA_DIR, PAUSED, ComposePlace, volume_name
 
 FORCED = 10.0
 """Seconds for SIGKILL to take effect and for its end to be told: a fraction of one, unless the engine is loaded."""
@@ -125,6 +126,34 @@ class ComposeControl:
             if found is None or not found.runs:
                 raise self._failed("resume", "is not running, so it cannot be resumed", "start it first")
             await self._thaw(found)
+
+    async def launched(self) -> Launched:
+        said = await calls.inspect(self._engine, self._container.id) if self._container is not None else None
+        args = tuple(said.get("Args") or ()) if said is not None and inspected(said).runs else ()
+        paths = [file.path for file in self.launch.files] if self.launch is not None else []
+        return Launched(args, node_files.digests(self._project.config_dir(self._node.name), paths))
+
+    async def wipe(self) -> None:
+        """The volume goes, and with it the stopped container that holds it; the next start makes both anew."""
+        async with self._operation("wipe") as found:
+            if found is not None and found.runs:
+                raise self._failed("wipe", "runs, so its data cannot be wiped", "stop it first")
+            if found is not None:
+                self._earlier += await calls.output(self._engine, found.id, None)
+            self._container = None
+            mine = labels.node_marked(self._project.context.mark, self._node.name)
+            for gone in (
+                *await objects.remove_containers(self._engine, mine),
+                *await objects.remove_volumes(self._engine, mine),
+            ):
+                if gone.error is not None:
+                    raise self._failed("wipe", f"{gone.thing.name} would not go: {gone.error.message}", "try again")
+
+    async def data_entries(self) -> int:
+        if self._container is None:
+            return 0
+        volume = volume_name(self._project.context.mark.run, self._node.name)
+        return await objects.entries(self._engine, volume, self._container.id, DATA_DIR)
 
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         present = await calls.output(self._engine, self._container.id, tail) if self._container is not None else []

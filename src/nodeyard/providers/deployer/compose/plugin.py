@@ -29,6 +29,7 @@ class ComposePlugin:
             Capability.KILL,
             Capability.PAUSE,
             Capability.PATCH,
+            Capability.WIPE,
             Capability.LOGS,
             Capability.EXEC,
         }

@@ -25,7 +25,7 @@ from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients import node_files, process
 from nodeyard.providers._clients.process_child import Child, spawn
 from nodeyard.providers._clients.process_run import run_briefly
-from nodeyard.providers.deployer.local import logfile
+from nodeyard.providers.deployer.local import folders, logfile
 from nodeyard.providers.deployer.local.environment import node_environment
 from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.resources import (
@@ -136,7 +136,7 @@ class LocalControl:
         child = self._running()
         args = process.arguments(child.pid) if child is not None else ()
         files = self.launch.files if self.launch is not None else ()
-        return Launched(args[1:], folders.digests(self.place.folder / "config", [file.path for file in files]))
+        return Launched(args[1:], node_files.digests(self.place.folder / "config", [file.path for file in files]))
 
     async def wipe(self) -> None:
         async with self._operation("wipe"):

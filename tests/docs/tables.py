@@ -55,6 +55,8 @@ PLACES = {
 SCALARS = {"boolean", "integer", "number", "string"}
 COMMON = ("name", "readiness", "use")
 """Keys of steps and checks that are described once for all."""
+OF_FAULTS = ("at", "every", "for", "keep", "target")
+"""The same of faults."""
 
 
 # --- texts ----------------------------------------------------------------------------------------------------------
@@ -104,7 +106,8 @@ def keys(name: str) -> str:
 def options(name: str) -> str:
     """The keys of a step or check that are its own."""
     found = part(name)
-    own = {key: value for key, value in found["properties"].items() if key not in COMMON}
+    common = (*COMMON, *OF_FAULTS) if "keep" in found["properties"] else COMMON
+    own = {key: value for key, value in found["properties"].items() if key not in common}
     return _keys({**found, "properties": own}) if own else "It has no keys of its own."
 
 
@@ -202,6 +205,12 @@ def steps() -> str:
     """Every step with what it does and what it takes."""
     rows = [(f"[`{word}`](#{word})", found.summary) for word, found in installed().operations.usable().items()]
     return table(("step", "what it does"), [*rows, ("[`expect`](#expect)", "make a check now")])
+
+
+def faults() -> str:
+    """Every fault with what it does."""
+    rows = [(f"[`{word}`](#{word})", found.summary) for word, found in installed().faults.usable().items()]
+    return table(("fault", "what it does"), rows)
 
 
 def checks() -> str:
@@ -436,6 +445,7 @@ MAKERS: Mapping[str, Callable[..., str]] = {
     "etcd-settings": etcd_settings,
     "events": events,
     "exits": exits,
+    "faults": faults,
     "file": file,
     "groups": groups,
     "keys": keys,

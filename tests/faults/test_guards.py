@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.events import FaultHealed, FaultInjected, FaultProven, OperationDenied
-from nodeyard.faults._options import MomentaryFault
+from nodeyard.faults.options import MomentaryFault
 from nodeyard.runtime.steps.faulting import run_faults
 from nodeyard.testing import run_virtual
 from nodeyard.testing.fake_control import FakeControl

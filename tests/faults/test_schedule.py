@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nodeyard.domain.fault_schedule import Keep, left_alone, slots, too_many
-from nodeyard.faults._options import TargetedFault
+from nodeyard.faults.options import TargetedFault
 
 times = st.floats(0.0, 100.0, allow_nan=False)
 spans = st.floats(0.1, 100.0, allow_nan=False)

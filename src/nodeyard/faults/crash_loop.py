@@ -11,8 +11,8 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.quantity import PositiveDuration
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import FaultOptions
-from nodeyard.faults._options import TargetedFault
 from nodeyard.faults.ending import Ended, by_kill
+from nodeyard.faults.options import TargetedFault
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node
 from nodeyard.runtime.steps.protocols import Proof

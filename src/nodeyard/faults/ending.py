@@ -11,8 +11,8 @@ from typing import ClassVar
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import FaultOptions
-from nodeyard.faults._guard import NodesGuard, told
-from nodeyard.faults._options import MomentaryFault, TargetedFault
+from nodeyard.faults.guards import NodesGuard, told
+from nodeyard.faults.options import MomentaryFault, TargetedFault
 from nodeyard.ports.node_control import NodeState
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node

@@ -8,8 +8,8 @@ from typing import ClassVar
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import FaultOptions
-from nodeyard.faults._guard import NodesGuard, silent, told
-from nodeyard.faults._options import TargetedFault
+from nodeyard.faults.guards import NodesGuard, silent, told
+from nodeyard.faults.options import TargetedFault
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node
 from nodeyard.runtime.steps.protocols import Proof

@@ -14,9 +14,9 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import FaultOptions
 from nodeyard.domain.sources import Scalar
-from nodeyard.faults._guard import told
-from nodeyard.faults._options import TargetedFault
 from nodeyard.faults.ending import Ended
+from nodeyard.faults.guards import told
+from nodeyard.faults.options import TargetedFault
 from nodeyard.ports.node_control import Launched
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node

@@ -12,9 +12,9 @@ from typing import ClassVar
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import FaultOptions
-from nodeyard.faults._guard import told
-from nodeyard.faults._options import TargetedFault
 from nodeyard.faults.ending import Ended
+from nodeyard.faults.guards import told
+from nodeyard.faults.options import TargetedFault
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node
 from nodeyard.runtime.steps.protocols import Proof

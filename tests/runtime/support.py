@@ -6,7 +6,7 @@ Smaller than ``nodeyard.testing``'s world on purpose: it records every act with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -262,12 +262,17 @@ class World:
     exits: ExitWatch
 
     @staticmethod
-    def of(nodes: Mapping[str, Sequence[Origin]] | int = 3, *, deadline: float = float("inf")) -> World:
+    def of(
+        nodes: Mapping[str, Sequence[Origin]] | int = 3,
+        *,
+        deadline: float = float("inf"),
+        client: Callable[[str, Cluster], Any] = ScriptedClient,
+    ) -> World:
         if isinstance(nodes, int):
             nodes = {f"n{i}": [origin()] for i in range(nodes)}
         cluster, exits = Cluster(), ExitWatch()
         controls = {name: ScriptedControl(name, cluster) for name in nodes}
-        clients: dict[str, Any] = {name: ScriptedClient(name, cluster) for name in nodes}
+        clients: dict[str, Any] = {name: client(name, cluster) for name in nodes}
         sightings = [
             Sighting(name, "fake", one, address=host_port(f"http://127.0.0.1:{1000 + number}"), peer_id=f"peer-{name}")
             for number, (name, origins) in enumerate(nodes.items())

@@ -20,7 +20,7 @@ from nodeyard.domain.verdict import Check, ErrorRecord, RunVerdict, Verdict
 from nodeyard.errors.base import ExitStatus, InternalError, Interrupted, NodeyardError, worst_exit
 from nodeyard.errors.provider import CleanupIncomplete
 from nodeyard.ledger.ledger import FileLedger
-from nodeyard.observability import log_errors
+from nodeyard.observability import log_errors, traffic
 from nodeyard.observability.diagnostics import Subject, kept_logs, save_evidence
 from nodeyard.observability.files import verdict_document, write_json, write_text
 from nodeyard.observability.journal import read_journal
@@ -86,6 +86,8 @@ class Finisher:
         if outcome.verdict is not Verdict.PASS or self._keep is Keep.ALWAYS:
             await self._attempt(problems, self._save_evidence)
         self._write(problems, self._tell_log_errors)
+        self._write(problems, session.history_file.close)
+        self._write(problems, self._tell_history)
         self._write(problems, lambda: write_json(session.folder.verdict, self._document(outcome), session.redactor))
         self._write(problems, session.publish_inventory)
         cleanup = await self._clean_up()
@@ -142,6 +144,13 @@ class Finisher:
                         node=subject.handle.id, at=found.at, lines=found.lines, left_out=found.left_out
                     )
                 )
+
+    def _tell_history(self) -> None:
+        """What the history comes to, so that a report can be made from the journal alone."""
+        summary = traffic.summarised(self._session.history.calls())
+        if summary is not None:
+            told = events.HistorySummarised(operations=summary.count, summary=summary.document())
+            self._session.emit(told)
 
     def _subjects(self) -> list[Subject]:
         session = self._session

@@ -28,6 +28,7 @@ from nodeyard.app.wiring import Wires, bootstrap_request, check_labels, step_lab
 from nodeyard.bootstrap.orchestrator import Orchestrator
 from nodeyard.bootstrap.plan_view import plan_document
 from nodeyard.domain import events
+from nodeyard.domain.history import HistoryRecord
 from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.errors.base import InternalError, Interrupted, NodeyardError
 from nodeyard.errors.runtime import DeadlineExceeded
@@ -38,12 +39,14 @@ from nodeyard.ledger.ledger import FileLedger
 from nodeyard.ledger.state import Header
 from nodeyard.observability.bus import EventBus
 from nodeyard.observability.files import inventory_document, inventory_event, write_json, write_text
+from nodeyard.observability.history_file import HistoryFile
 from nodeyard.observability.journal import Journal
 from nodeyard.observability.redaction import Redactor
 from nodeyard.observability.summary import repeat_command, why_command
 from nodeyard.ports.observer import Observer
 from nodeyard.runtime.bounded import Overran, bounded
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.scenario_runtime import RuntimeRequest, ScenarioRuntime
 from nodeyard.runtime.steps.faulting import FaultScheduler
@@ -104,6 +107,8 @@ class Session:
         try:
             self.emit = EventBus(journal, [self.exits, *request.observers])
             self.emit(self._run_started(self.folder))
+            self.history_file = HistoryFile(self.folder.history, redactor=self.redactor)
+            self.history = History(clock, start=journal.zero, sink=self._keep_call)
             gate = ReaperGate()
             self.ledger = FileLedger(settings.state, self._header(), gate=gate)
             try:
@@ -116,6 +121,10 @@ class Session:
                 self.ledger.abandon()
         finally:
             journal.close()
+
+    def _keep_call(self, record: HistoryRecord) -> None:
+        self.history_file.record(record)
+        self.emit.record(record)
 
     def _wire(self, transport: HttpTransport, secrets: Secrets) -> None:
         request = self._request
@@ -205,6 +214,7 @@ class Session:
             workloads=registry.workloads,
             fault_schedule=FaultScheduler(registry.faults),
             base=self._loaded.base,
+            history=self.history,
             network=network,
             exits=self.exits,
             clock=self._clock,

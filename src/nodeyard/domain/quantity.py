@@ -62,6 +62,42 @@ Duration = Annotated[
 ]
 """Seconds, written as ``250ms``, ``20s``, ``5m``; serialised the same way."""
 
+RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h)")
+RATE_PATTERN = r"^\d+(\.\d+)?/(s|m|h)$"
+
+
+def parse_rate(value: Any) -> float:
+    """Times per second from ``200/s``, ``30/m`` or ``1/h``. Raises ``ValueError`` with the right spelling."""
+    if isinstance(value, float) and isfinite(value) and value > 0:
+        return value  # a value that was parsed before
+    match = RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    rate = float(match[1]) / UNITS[match[2]] if match is not None else 0.0
+    if not isfinite(rate) or rate <= 0:
+        raise ValueError("a rate is a number above 0 with a unit, as in 200/s or 30/m")
+    return rate
+
+
+def format_rate(rate: float) -> str:
+    """A spelling that ``parse_rate`` reads back exactly."""
+    for unit, seconds in UNITS.items():
+        short = f"{rate * seconds:g}/{unit}"
+        if RATE.fullmatch(short) and parse_rate(short) == rate:
+            return short
+    return f"{Decimal(repr(rate).removesuffix('.0')):f}/s"
+
+
+def _rate(value: Any, info: ValidationInfo) -> float:
+    return parse_rate(str(value) if info.context == WRITTEN else value)
+
+
+Rate = Annotated[
+    float,
+    BeforeValidator(_rate),
+    PlainSerializer(format_rate, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["200/s", "30/m"]}),
+]
+"""Times per second, written as ``200/s`` or ``30/m``; serialised the same way."""
+
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 
 Switch = Annotated[bool, BeforeValidator(parse_switch), WithJsonSchema({"type": "boolean"})]

@@ -48,3 +48,15 @@ class DeadlineExceeded(RuntimeFailure):
     """The scenario's deadline passed."""
 
     code = "deadline-exceeded"
+
+
+class WorkloadFailed(RuntimeFailure):
+    """A workload that somebody wrote for this scenario raised an error that is none of a node."""
+
+    code = "workload-failed"
+
+
+class HistoryDamaged(RuntimeFailure):
+    """A line of a history cannot be read."""
+
+    code = "history-damaged"

@@ -60,6 +60,11 @@ class Journal:
             raise _unusable(self.path, error) from None
         self._seq += 1
 
+    @property
+    def zero(self) -> float:
+        """The time of the clock that ``elapsed`` counts from."""
+        return self._zero
+
     def close(self) -> None:
         """No more events; idempotent."""
         if self._file >= 0:

@@ -6,7 +6,7 @@ The first line of a block says what is done with it::
                      another exit status than 0
     sh manual        not run: installing, cloning, editing
     text output      lines that the command before printed, in this order; ``…`` stands for anything
-    yaml scenario    a whole scenario: it is valid
+    yaml scenario    a whole scenario: it is valid, with ``var=NAME=VALUE`` where it needs a variable
     yaml part        top-level keys of a scenario: valid beside the others
     python run       as ``sh run``
     ... file=NAME    first written into the page's folder

@@ -1,6 +1,7 @@
 """The tables of the documentation that are made from the code. ``make docs`` writes them; a test compares them.
 
-A table stands between ``<!-- table: NAME ARGUMENT -->`` and ``<!-- end -->``.
+A table stands between ``<!-- table: NAME ARGUMENT -->`` and ``<!-- end -->``. Links between tables follow the pages:
+whoever adds a mapping, a step or a check puts its table or heading on a page, and the other tables find it there.
 """
 
 from __future__ import annotations
@@ -30,28 +31,10 @@ from nodeyard.kinds.etcd import flags
 from nodeyard.observability.schemas import schema as file_schema
 from nodeyard.ports.node_control import PROTOCOL_OF
 
+from .pages import Page, pages, slug
+
 Schema = Mapping[str, Any]
 MARKED = re.compile(r"<!-- table: (?P<what>[^>]+?) -->\n.*?<!-- end -->", re.DOTALL)
-PLACES = {
-    "Attached": "sources.md#attached",
-    "Auth": "sources.md#authentication",
-    "BasicAuth": "sources.md#authentication",
-    "BootstrapPolicy": "scenario.md#bootstrap",
-    "ExternalNode": "sources.md#external-nodes",
-    "ExternalOnly": "sources.md#external-only",
-    "HeaderAuth": "sources.md#authentication",
-    "ComposeOptions": "compose.md",
-    "LocalOptions": "sources.md#the-local-deployer",
-    "Managed": "sources.md#managed",
-    "NetworkPins": "scenario.md#network",
-    "NodeGroup": "sources.md#node-groups",
-    "OwnershipPolicy": "scenario.md#ownership",
-    "ReadinessSpec": "readiness.md#keys",
-    "Resources": "sources.md#resources",
-    "StaticOptions": "attach-static.md#options",
-    "Tls": "sources.md#tls",
-}
-"""Where each mapping of a scenario is described."""
 SCALARS = {"boolean", "integer", "number", "string"}
 COMMON = ("name", "readiness", "use")
 """Keys of steps and checks that are described once for all."""
@@ -86,6 +69,29 @@ def first_sentence(doc: str | None) -> str:
     return re.split(r"(?<=[.;])\s", plain(doc), maxsplit=1)[0].rstrip(".;")
 
 
+# --- places ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def place_of_keys(name: str) -> str:
+    """The link from ``docs/`` to the heading under which the table ``keys NAME`` stands."""
+    marker = f"<!-- table: keys {name} -->"
+    for page in pages():
+        before, found, _ = page.text.partition(marker)
+        if found and page.name.startswith("docs/"):
+            return f"{page.name.removeprefix('docs/')}#{slug(Page(page.name, before).headings[-1])}"
+    raise LookupError(f"no page below docs/ has '{marker}', which says what can be written there")
+
+
+@cache
+def place_of_word(word: str) -> str:
+    """The link from ``docs/`` to the heading of a step or check."""
+    for page in pages():
+        if page.name.startswith("docs/") and code(word) in page.headings and page.name != "docs/cli.md":
+            return f"{page.name.removeprefix('docs/')}#{slug(word)}"
+    raise LookupError(f"no page below docs/ has the heading '{code(word)}', for the step or check of that name")
+
+
 # --- the scenario ---------------------------------------------------------------------------------------------------
 
 
@@ -114,7 +120,7 @@ def options(name: str) -> str:
 def _keys(found: Schema) -> str:
     needed = found.get("required", ())
     rows = [
-        (code(key), type_of(value), _default(value, key in needed), _meaning(value))
+        (code(key), "kind" if key == "kind" else type_of(value), _default(value, key in needed), _meaning(value))
         for key, value in found["properties"].items()
     ]
     return table(("key", "value", "default", "meaning"), rows)
@@ -172,7 +178,7 @@ def _named(name: str) -> str:
     if name.endswith("Check"):
         return "[check](steps-and-checks.md#checks)"
     words = [str(v["const"]) for k, v in found["properties"].items() if k in ("mode", "type") and "const" in v]
-    return f"[{next(iter(words), 'mapping')}]({PLACES[name]})"
+    return f"[{next(iter(words), 'mapping')}]({place_of_keys(name)})"
 
 
 def _simple(value: Schema) -> str:
@@ -203,20 +209,24 @@ def _number(word: str, value: Schema) -> str:
 
 def steps() -> str:
     """Every step with what it does and what it takes."""
-    rows = [(f"[`{word}`](#{word})", found.summary) for word, found in installed().operations.usable().items()]
-    return table(("step", "what it does"), [*rows, ("[`expect`](#expect)", "make a check now")])
+    rows = [(linked(word), found.summary) for word, found in installed().operations.usable().items()]
+    return table(("step", "what it does"), [*rows, (linked("expect"), "make a check now")])
 
 
 def faults() -> str:
     """Every fault with what it does."""
-    rows = [(f"[`{word}`](#{word})", found.summary) for word, found in installed().faults.usable().items()]
+    rows = [(linked(word), found.summary) for word, found in installed().faults.usable().items()]
     return table(("fault", "what it does"), rows)
 
 
 def checks() -> str:
     found = installed().expectations.usable().items()
-    rows = [(f"[`{word}`](#{word})", check.summary, "yes" if check.from_record else "no") for word, check in found]
+    rows = [(linked(word), check.summary, "yes" if check.from_record else "no") for word, check in found]
     return table(("check", "passes when", "can be decided after the deadline"), rows)
+
+
+def linked(word: str) -> str:
+    return f"[{code(word)}]({place_of_word(word)})"
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
@@ -390,8 +400,9 @@ def capabilities() -> str:
 def protocols() -> str:
     """The client protocols with their methods."""
     rows = []
-    for name in ("KeyValue", "ReportsHeight", "ReportsRole", "StateDigest", "ChainReader", "TxSubmit", "PeerView"):
-        protocol = getattr(node_client, name)
+    for name, protocol in vars(node_client).items():
+        if not getattr(protocol, "_is_protocol", False) or protocol.__module__ != node_client.__name__:
+            continue
         methods = [member for member in vars(protocol) if not member.startswith("_")]
         rows.append((code(name), plain(protocol.__doc__), ", ".join(code(method) for method in methods)))
     return table(("protocol", "what it is", "methods"), rows)
@@ -472,7 +483,7 @@ def rewritten(text: str, *, folder: str = "docs") -> str:
         made = MAKERS[what](*arguments)
         if folder != "docs":
             up = "docs/" if folder == "" else "../"
-            made = re.sub(r"\]\((?=[a-z-]+\.md)", f"]({up}", made)
+            made = re.sub(r"\]\((?=[a-z0-9/-]+\.md)", f"]({up}", made)
         return f"<!-- table: {match['what']} -->\n{made}\n<!-- end -->"
 
     return MARKED.sub(make, text)
@@ -480,8 +491,6 @@ def rewritten(text: str, *, folder: str = "docs") -> str:
 
 def main() -> int:
     """Rewrite every page whose tables are out of date."""
-    from .pages import pages
-
     for page in pages():
         folder = page.name.rpartition("/")[0]
         fresh = rewritten(page.text, folder=folder)

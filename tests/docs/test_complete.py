@@ -20,7 +20,7 @@ from nodeyard.errors.base import ExitStatus
 from nodeyard.observability.schemas import schema_names
 
 from .pages import ROOT, Page, pages
-from .tables import tables_of
+from .tables import place_of_word, tables_of
 
 PAGES = {page.name: page for page in pages()}
 CODE_ROOTS = ("src/", "tests/", "docs/", "examples/", "bench/", "changelog.d/")
@@ -42,7 +42,9 @@ def test_every_verb_has_a_section_with_its_options() -> None:
 
 def test_every_step_and_check_has_a_section() -> None:
     known = {*installed().operations, *installed().expectations, "expect"}
-    assert headed("docs/steps-and-checks.md") == known
+    assert headed("docs/steps-and-checks.md") <= known
+    for word in known:
+        assert place_of_word(word)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/verdicts.md"])
@@ -142,9 +144,10 @@ def test_the_levels_are_those_of_the_linter() -> None:
 DECISIONS = sorted(name for name in PAGES if name.startswith("docs/decisions/") and "README" not in name)
 
 
-def test_decisions_are_numbered_without_gaps() -> None:
+def test_decisions_have_numbers_of_their_own() -> None:
     numbers = [re.fullmatch(r"docs/decisions/(\d{4})-[a-z0-9-]+\.md", name) for name in DECISIONS]
-    assert [int(found[1]) for found in numbers if found] == list(range(1, len(DECISIONS) + 1))
+    assert all(numbers)
+    assert len({found[1] for found in numbers if found}) == len(DECISIONS)
 
 
 @pytest.mark.parametrize("name", DECISIONS)
@@ -154,8 +157,6 @@ def test_a_decision_has_its_three_parts(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "changelog.d").glob("*.md")), ids=lambda path: path.name)
-def test_a_fragment_of_the_changelog_has_a_kind(path: Path) -> None:
-    assert path.name == "README.md" or re.fullmatch(
-        r"\d{4}-[a-z0-9-]+\.(added|changed|fixed|removed|security)\.md", path.name
-    )
-    assert path.name == "README.md" or path.read_text().startswith("- ")
+def test_a_fragment_of_the_changelog_is_short(path: Path) -> None:
+    assert re.fullmatch(r"README\.md|[a-z0-9-]+\.md", path.name)
+    assert path.name == "README.md" or 0 < len(path.read_text().splitlines()) < 10

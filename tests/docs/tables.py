@@ -73,23 +73,34 @@ def first_sentence(doc: str | None) -> str:
 
 
 @cache
-def place_of_keys(name: str) -> str:
-    """The link from ``docs/`` to the heading under which the table ``keys NAME`` stands."""
-    marker = f"<!-- table: keys {name} -->"
+def place_of_keys(name: str) -> str | None:
+    """The link from ``docs/`` to the heading under which ``keys NAME`` or ``options NAME`` stands, if a page has it."""
     for page in pages():
-        before, found, _ = page.text.partition(marker)
+        before, *found = re.split(f"<!-- table: (?:keys|options) {name} -->", page.text, maxsplit=1)
         if found and page.name.startswith("docs/"):
             return f"{page.name.removeprefix('docs/')}#{slug(Page(page.name, before).headings[-1])}"
-    raise LookupError(f"no page below docs/ has '{marker}', which says what can be written there")
+    return None
 
 
 @cache
-def place_of_word(word: str) -> str:
-    """The link from ``docs/`` to the heading of a step or check."""
+def place_of_word(word: str) -> str | None:
+    """The link from ``docs/`` to the heading of a step, check, fault or workload, if a page has it."""
     for page in pages():
         if page.name.startswith("docs/") and code(word) in page.headings and page.name != "docs/cli.md":
             return f"{page.name.removeprefix('docs/')}#{slug(word)}"
-    raise LookupError(f"no page below docs/ has the heading '{code(word)}', for the step or check of that name")
+    return None
+
+
+def mappings() -> set[str]:
+    """Every mapping that a scenario can have and that must be described somewhere, by the name of its model."""
+    named = {ref.rpartition("/")[2] for ref in re.findall(r'"#/\$defs/[^"]+(?=")', json.dumps(scenario()))}
+    apart = ("Step", "Check", "Fault", "Workload")
+    return {name for name in named if not name.endswith(apart) and not name.startswith("Uninstalled")
+            and "enum" not in part(name)}  # fmt: skip
+
+
+def link(text: str, place: str | None) -> str:
+    return text if place is None else f"[{text}]({place})"
 
 
 # --- the scenario ---------------------------------------------------------------------------------------------------
@@ -178,7 +189,7 @@ def _named(name: str) -> str:
     if name.endswith("Check"):
         return "[check](steps-and-checks.md#checks)"
     words = [str(v["const"]) for k, v in found["properties"].items() if k in ("mode", "type") and "const" in v]
-    return f"[{next(iter(words), 'mapping')}]({place_of_keys(name)})"
+    return link(next(iter(words), "mapping"), place_of_keys(name))
 
 
 def _simple(value: Schema) -> str:
@@ -226,7 +237,7 @@ def checks() -> str:
 
 
 def linked(word: str) -> str:
-    return f"[{code(word)}]({place_of_word(word)})"
+    return link(code(word), place_of_word(word))
 
 
 # --- the command line -----------------------------------------------------------------------------------------------

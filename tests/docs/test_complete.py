@@ -20,7 +20,7 @@ from nodeyard.errors.base import ExitStatus
 from nodeyard.observability.schemas import schema_names
 
 from .pages import ROOT, Page, pages
-from .tables import place_of_word, tables_of
+from .tables import mappings, place_of_keys, place_of_word, tables_of
 
 PAGES = {page.name: page for page in pages()}
 CODE_ROOTS = ("src/", "tests/", "docs/", "examples/", "bench/", "changelog.d/")
@@ -40,11 +40,18 @@ def test_every_verb_has_a_section_with_its_options() -> None:
     assert {t for t in tables_of(page("docs/cli.md").text) if t.startswith("verb ")} == {f"verb {v}" for v in VERBS}
 
 
-def test_every_step_and_check_has_a_section() -> None:
-    known = {*installed().operations, *installed().expectations, "expect"}
-    assert headed("docs/steps-and-checks.md") <= known
-    for word in known:
-        assert place_of_word(word)
+@pytest.mark.parametrize("word", sorted({*installed().operations, *installed().expectations, "expect"}))
+def test_a_step_or_check_has_a_section(word: str) -> None:
+    assert place_of_word(word), f"no page below docs/ has the heading `{word}`"
+
+
+def test_no_section_is_about_a_step_that_does_not_exist() -> None:
+    assert headed("docs/steps-and-checks.md") <= {*installed().operations, *installed().expectations, "expect"}
+
+
+@pytest.mark.parametrize("name", sorted(mappings()))
+def test_a_mapping_of_a_scenario_has_its_table(name: str) -> None:
+    assert place_of_keys(name), f"no page below docs/ has '<!-- table: keys {name} -->', or options"
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/verdicts.md"])
@@ -158,5 +165,5 @@ def test_a_decision_has_its_three_parts(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "changelog.d").glob("*.md")), ids=lambda path: path.name)
 def test_a_fragment_of_the_changelog_is_short(path: Path) -> None:
-    assert re.fullmatch(r"README\.md|[a-z0-9-]+\.md", path.name)
+    assert re.fullmatch(r"README\.md|[a-z0-9-]+(\.(added|changed|fixed|removed|security))?\.md", path.name)
     assert path.name == "README.md" or 0 < len(path.read_text().splitlines()) < 10

@@ -43,6 +43,7 @@ from nodeyard.observability.history_file import HistoryFile
 from nodeyard.observability.journal import Journal
 from nodeyard.observability.redaction import Redactor
 from nodeyard.observability.summary import repeat_command, why_command
+from nodeyard.ports.deployer import CanHandOver
 from nodeyard.ports.observer import Observer
 from nodeyard.runtime.bounded import Overran, bounded
 from nodeyard.runtime.exits import ExitWatch
@@ -274,6 +275,8 @@ class Session:
 
     async def hand_over(self, ttl: float) -> None:
         """Leave the network running under the reaper's care for ``ttl`` seconds. Raises ``ReaperUnavailable``."""
+        if isinstance(self.bootstrap.deployer, CanHandOver):
+            await self.bootstrap.deployer.hand_over(ttl)
         await self.link.detach(ttl)
         self.emit(events.RunDetached(ttl=ttl, reaper=self.link.pid or 0))
 

@@ -34,6 +34,7 @@ from nodeyard.errors.provider import DiscoveryEmpty
 from nodeyard.errors.validation import Problem, SpecInvalid
 from nodeyard.ports.bootstrapped import Bootstrapped
 from nodeyard.ports.deployer import DeploymentPlan
+from nodeyard.ports.plugins import CanCheck
 
 PHASES = ("resolve", "plan", "discover", "normalise", "merge", "start", "readiness", "preflight", "hand-off")
 
@@ -97,6 +98,9 @@ class Orchestrator:
         request = self.request
         planned = planning.plan_nodes(request.spec, request.kinds)
         await resolve_programs(request, planned)
+        for source in (request.deployer, request.attach):
+            if isinstance(source, CanCheck):
+                await source.check()
         early = early_inventory(request, planned)
         problems = early_problems(request, planned, early)
         if problems:

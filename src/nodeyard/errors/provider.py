@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nodeyard.errors.base import ExitStatus, NodeyardError
 
 
@@ -16,6 +18,37 @@ class BackendUnavailable(ProviderError):
     """What carries the nodes (an engine, a cluster) does not answer, or not to us; nothing is known of the nodes."""
 
     code = "backend-unavailable"
+
+
+class CredentialsRefused(ProviderError):
+    """An engine or a cluster does not accept who we say we are."""
+
+    code = "credentials-refused"
+
+
+class PermissionMissing(ProviderError):
+    """The backend knows us and does not permit it; the message names verb and resource."""
+
+    code = "permission-missing"
+
+
+class BackendRefused(ProviderError):
+    """The backend answered that it will not do it; ``status`` is its own number for why, 0 where it has none."""
+
+    code = "backend-refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        node: str | None = None,
+        operation: str | None = None,
+        evidence: Sequence[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, node=node, operation=operation, evidence=evidence, hint=hint)
+        self.status = status
 
 
 class ProvisioningFailed(ProviderError):

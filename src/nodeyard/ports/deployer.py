@@ -77,3 +77,22 @@ class KnowsVersions(Protocol):
 
     def version_answer(self, node: str) -> str:
         """What the program of a provisioned node answered to ``ProgramSpec.version_args``; empty if it is not known."""
+
+
+@runtime_checkable
+class HasManifests(Protocol):
+    """A deployer whose backend takes descriptions of what it is to make."""
+
+    def manifests(self, launches: Sequence[LaunchPlan]) -> str:
+        """Everything that starting these nodes would hand to the backend, as a text that its own tools take.
+
+        Pure, after ``plan``; values of secrets stand as ``***``.
+        """
+
+
+@runtime_checkable
+class CanHandOver(Protocol):
+    """A deployer that must know when its runner leaves a network standing."""
+
+    async def hand_over(self, ttl: float) -> None:
+        """The runner goes away on purpose, and the network is to stand for ``ttl`` seconds."""

@@ -105,6 +105,14 @@ class CanVisit(Protocol):
         """A way to run commands beside a node. Does nothing yet."""
 
 
+@runtime_checkable
+class CanCheck(Protocol):
+    """A deployer or attach provider with something to check that takes the world: an engine, a cluster, permissions."""
+
+    async def check(self) -> None:
+        """Ask before anything is made whether it can be; makes and changes nothing. Raises a ``ProviderError``."""
+
+
 class AttachPlugin(Protocol):
     """An attach provider that scenarios can name."""
 

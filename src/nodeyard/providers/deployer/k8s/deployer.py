@@ -1,0 +1,213 @@
+"""Makes, starts and removes the nodes of one run as pods of a Kubernetes cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lightkube.resources.core_v1 import Namespace
+
+from nodeyard._aio.tasks import side_by_side
+from nodeyard.domain import events
+from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
+from nodeyard.errors.base import NodeyardError
+from nodeyard.errors.provider import BackendRefused, NodeUnreachable, PermissionMissing, ProvisioningFailed
+from nodeyard.ports.deployer import DeploymentPlan
+from nodeyard.ports.kind import ProgramSpec
+from nodeyard.ports.ledger import RemovalContext, removal_order
+from nodeyard.ports.node_control import NodeControl
+from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.kube import rights, texts
+from nodeyard.providers._clients.kube.errors import CONFLICT
+from nodeyard.providers.deployer.k8s import keeping, lease, manifests, permissions, resolve
+from nodeyard.providers.deployer.k8s.control import K8sControl
+from nodeyard.providers.deployer.k8s.layout import BY, RUN, place_of
+from nodeyard.providers.deployer.k8s.options import K8sOptions
+from nodeyard.providers.deployer.k8s.remover import K8sRemover
+from nodeyard.providers.deployer.k8s.run import Run
+
+REMOVING = 45.0
+"""Seconds for removing everything: a namespace takes 4 to 8."""
+AT_ONCE = 32
+MANIFESTS = "manifests.yaml"
+
+
+class K8sDeployer:
+    """The Kubernetes deployer of one run; see ``ports.deployer.Deployer``."""
+
+    def __init__(self, options: K8sOptions, context: PluginContext) -> None:
+        self._options = options
+        self._context = context
+        self._run = Run(options, context)
+        self._nodes: dict[str, NodePlan] = {}
+        self._controls: dict[str, K8sControl] = {}
+        self._lease = lease.Keeping(self._run)
+
+    @property
+    def source(self) -> str:
+        return "k8s"
+
+    async def resolve(self, nodes: Sequence[NodePlan], programs: Mapping[str, ProgramSpec]) -> Sequence[str]:
+        return resolve.resolve(nodes, programs, self._run)
+
+    def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
+        layout = self._run.layout
+        places = {node.name: place_of(node, layout) for node in nodes}
+        programs = {node.name: f"image {self._run.images.get(node.name, AT_RUN)}" for node in nodes}
+        resources = [f"namespace {layout.namespace}"] if layout.owns_namespace else []
+        resources += [f"lease {layout.owner}", f"service {layout.service}", f"configmap {layout.keeper}"]
+        resources += [f"pod {layout.namespace}/{layout.pod(node.name)}" for node in nodes]
+        notes = {node.name: "the binary is not used by the k8s deployer" for node in nodes if node.binary}
+        return DeploymentPlan(tuple(nodes), places, programs, tuple(resources), notes)
+
+    async def check(self) -> None:
+        """See ``ports.plugins.CanCheck``: reachable, and permitted everything that the run needs."""
+        run = self._run
+        missing = await rights.lacking(run.cluster, permissions.needed(run.layout, self._options))
+        if missing:
+            roles = texts.as_yaml(rights.manifest(missing, await rights.subject(run.cluster)))
+            raise PermissionMissing(
+                f"not permitted to {', '.join(map(str, missing[:4]))}"
+                + (f" and {len(missing) - 4} more" if len(missing) > 4 else ""),
+                operation="check",
+                evidence=roles.splitlines(),
+                hint="have an administrator apply these roles with 'kubectl apply -f'",
+            )
+        if not run.layout.owns_namespace and await run.cluster.get(Namespace, run.layout.namespace) is None:
+            raise ProvisioningFailed(
+                f"there is no namespace '{run.layout.namespace}'",
+                operation="check", hint="create it, or leave 'namespace' out: then each run makes its own",
+            )  # fmt: skip
+
+    def manifests(self, launches: Sequence[LaunchPlan]) -> str:
+        """See ``ports.deployer.HasManifests``. Secrets stand as ``***``."""
+        run, layout = self._run, self._run.layout
+        objects = [manifests.namespace(layout)] if layout.owns_namespace else []
+        objects.append(manifests.owner(layout, seconds=self._options.lease))
+        objects += manifests.shared(layout, self._options, keeping.program(self._options.arch))
+        planned = self._nodes
+        for launch in launches:
+            shown = manifests.without_secrets(launch)
+            objects += manifests.node_objects(
+                layout, self._options, planned[launch.node], shown, run.images[launch.node], lambda _: manifests.HIDDEN
+            )
+        return texts.as_yaml(objects)
+
+    async def provision(self, plan: DeploymentPlan) -> Mapping[str, Place]:
+        run, layout = self._run, self._run.layout
+        data = {**run.where.as_data(), "namespace": layout.namespace, "owns_namespace": layout.owns_namespace}
+        await self._context.ledger.record(BY, RUN, node=None, data=data)
+        try:
+            if layout.owns_namespace:
+                await self._make_namespace()
+            run.owner = await self._lease.begin()
+            shared = manifests.shared(layout, self._options, keeping.program(self._options.arch), run.owner)
+            for outcome in await side_by_side(run.cluster.apply, shared):
+                if isinstance(outcome, Exception):
+                    raise outcome
+            await run.watch.start()
+        except BackendRefused as error:
+            raise ProvisioningFailed(
+                error.message, operation="provision", evidence=error.evidence, hint=error.hint
+            ) from error
+        places: dict[str, Place] = {}
+        for node in plan.nodes:
+            place = place_of(node, layout)
+            self._nodes[node.name] = node
+            self._controls[node.name] = K8sControl(node, place, run)
+            places[node.name] = place
+        return places
+
+    async def _make_namespace(self) -> None:
+        run = self._run
+        try:
+            await run.cluster.create(manifests.namespace(run.layout))
+        except BackendRefused as error:
+            if error.status != CONFLICT:
+                raise
+            raise ProvisioningFailed(
+                f"the namespace '{run.layout.namespace}' is there already, and is not this run's",
+                operation="provision", hint="remove it if nobody needs it, or wait until it is gone",
+            ) from error  # fmt: skip
+
+    async def start(self, launches: Sequence[LaunchPlan]) -> None:
+        for launch in launches:
+            self.prepare(launch)
+        outcomes = await side_by_side(
+            lambda launch: self._controls[launch.node].launch_first(), launches, at_once=AT_ONCE
+        )
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        for error in failed:
+            if not isinstance(error, ProvisioningFailed):
+                raise error
+        if failed:
+            raise failed[0]
+
+    def prepare(self, launch: LaunchPlan) -> None:
+        self._known(launch.node).launch = launch
+
+    def control(self, node: str) -> NodeControl:
+        return self._known(node)
+
+    def endpoint(self, node: str, port: str) -> Endpoint:
+        control = self._controls.get(node)
+        number = control.place.ports.get(port) if control else None
+        if control is None or number is None:
+            fact = f"has no port '{port}'" if control else "was not provisioned"
+            raise NodeUnreachable(fact, node=node, operation="endpoint", hint="see 'nodeyard plan' for nodes and ports")
+        address = self._run.address(node, port, number)
+        if address is None:
+            raise NodeUnreachable("has no pod that could be reached", node=node, operation="endpoint", hint="start it")
+        schemes = {spec.name: spec.scheme for spec in self._nodes[node].ports}
+        return Endpoint(f"{'http' if schemes[port] is Scheme.HTTP else 'tcp'}://{address}")
+
+    def log_files(self, node: str) -> Sequence[Path]:
+        """None: the cluster keeps the output, and controls fetch it."""
+        return ()
+
+    async def hand_over(self, ttl: float) -> None:
+        """See ``ports.deployer.CanHandOver``: nobody renews the lease while the network stands alone."""
+        await self._lease.leave(ttl)
+
+    async def destroy(self) -> Sequence[str]:
+        self._run.closed = True
+        await self._lease.end()
+        context = self._context
+        entries = removal_order([entry for entry in context.ledger.open_entries() if entry.by == BY])
+        removal = RemovalContext(context.mark, context.clock, context.secrets, context.clock.now() + REMOVING)
+        outcomes = await K8sRemover().remove(entries, removal)
+        problems: list[str] = []
+        for entry in entries:
+            outcome = outcomes[entry.id]
+            where = str(entry.data.get("pod") or entry.data.get("namespace"))
+            if isinstance(outcome, NodeyardError):
+                problems.append(f"{entry.type} of {entry.node or where}: {outcome.message}")
+                context.emit(
+                    events.CleanupFailed(node=entry.node, resource=entry.type, locator=where, reason=outcome.message)
+                )
+            else:
+                context.ledger.settle(entry)
+                context.emit(
+                    events.ResourceRemoved(node=entry.node, resource=entry.type, locator=outcome.detail or where)
+                )
+        await self._part()
+        return problems
+
+    async def _part(self) -> None:
+        """Let the watch tell the end of every pod, then close it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTING):
+                await asyncio.gather(*(control.gone() for control in self._controls.values()))
+        await asyncio.gather(*(control.settled() for control in self._controls.values()))
+        await self._run.close()
+
+    def _known(self, node: str) -> K8sControl:
+        if node not in self._controls:
+            raise ProvisioningFailed("was not provisioned", node=node, operation="control", hint="provision it first")
+        return self._controls[node]
+
+
+PARTING = 3.0
+"""Seconds for the watch to say that the pods are gone, which it does in a moment unless the cluster is gone itself."""

@@ -1,0 +1,108 @@
+"""Talking to the keeper, the first process of a node's container. See ``keeper/keeper.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from nodeyard.errors.base import NodeyardError
+from nodeyard.errors.provider import OperationFailed
+from nodeyard.ports.node_control import ExecResult
+from nodeyard.providers._clients.kube.cluster import Cluster
+from nodeyard.providers.deployer.k8s.layout import CONFIG, CONTAINER, KEEPER, WORK
+
+REPLY = 15.0
+"""Seconds for the keeper to reply, beside the time that an act itself may take."""
+TIME_OVER, FAILED, NOT_RUN = 124, 125, 127
+"""The keeper's own statuses."""
+
+
+def program(arch: str) -> bytes:
+    """The keeper for an architecture as Kubernetes names it. Raises ``FileNotFoundError`` for one there is none for."""
+    return (resources.files("nodeyard.providers.deployer.k8s") / "keeper" / f"keeper-{arch}").read_bytes()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the keeper says: ``running``, ``paused`` or ``stopped``, how often it started, its last status."""
+
+    state: str
+    starts: int
+    code: int
+
+
+class KeeperGone(Exception):
+    """The keeper did not reply because its container ended, or is not there."""
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """The keeper of one node's pod."""
+
+    cluster: Cluster
+    namespace: str
+    pod: str
+    node: str
+
+    async def tell(self, verb: str, *words: str, within: float = 0.0, stdin: bytes | None = None) -> Kept:
+        """Have something done; each verb may be repeated. ``within``: seconds that the act itself may take.
+
+        Raises ``OperationFailed`` with what the keeper said, ``KeeperGone``, and the errors of the cluster.
+        """
+        argv = [KEEPER, "ctl", WORK, verb, *words]
+        done = await self.run(argv, timeout=within + REPLY, stdin=stdin, operation=verb)
+        state, _, rest = done.stdout.strip().partition(" ")
+        starts, _, code = rest.partition(" ")
+        if done.status == 0 and starts.isdigit() and code.isdigit():
+            return Kept(state, int(starts), int(code))
+        if done.status in (FAILED, 137):
+            raise KeeperGone(done.stderr.strip())
+        said = (done.stdout + done.stderr).strip().removeprefix("error ")
+        raise OperationFailed(said or f"ended with {done.status}", node=self.node, operation=verb, hint="try it again")
+
+    async def start(self, argv: Sequence[str], env: Mapping[str, str]) -> Kept:
+        """Start the program, if none runs."""
+        words = [*argv, "", *(f"{name}={value}" for name, value in env.items())]
+        payload = b"".join(word.encode() + b"\0" for word in words)
+        return await self.tell("start", str(len(payload)), stdin=payload)
+
+    async def put(self, path: str, content: bytes, *, secret: bool) -> None:
+        """Write a file below the config folder."""
+        argv = [KEEPER, "put", f"{CONFIG}/{path}", "0600" if secret else "0644", str(len(content))]
+        done = await self.run(argv, timeout=REPLY, stdin=content, operation="put")
+        if done.status:
+            raise OperationFailed(
+                f"the file '{path}' could not be written", node=self.node, operation="patch",
+                evidence=[done.stderr.strip()], hint="is the disk of its machine full?",
+            )  # fmt: skip
+
+    async def run(
+        self, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None, operation: str
+    ) -> ExecResult:
+        """Run something in the container. Raises ``KeeperGone`` where there is none, ``OperationFailed`` after it."""
+
+        async def act() -> ExecResult:
+            try:
+                return await self.cluster.exec(
+                    self.pod, self.namespace, argv, container=CONTAINER, stdin=stdin, timeout=timeout, node=self.node
+                )
+            except NodeyardError as error:
+                if _no_container(error):
+                    raise KeeperGone(error.message) from error
+                raise
+
+        try:
+            return await self.cluster.persist(act)
+        except TimeoutError:
+            raise OperationFailed(
+                f"gave no reply within {timeout:g}s", node=self.node, operation=operation,
+                hint="does the machine under its pod still answer?",
+            ) from None  # fmt: skip
+
+
+def _no_container(error: NodeyardError) -> bool:
+    words = " ".join((error.message, *error.evidence))
+    return any(
+        part in words for part in ("container not found", "not found", "not running", "is not created", "not exist")
+    )

@@ -1,0 +1,63 @@
+"""The door of the Kubernetes deployer: what the registry loads. The machinery is imported only when it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.sources import DeployerOptions
+from nodeyard.errors.validation import SourceUnsupported
+from nodeyard.ports.deployer import Deployer
+from nodeyard.ports.ledger import Remover
+from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers.deployer.k8s.options import K8sOptions
+
+if TYPE_CHECKING:
+    from nodeyard.providers.deployer.k8s.deployer import K8sDeployer
+
+
+class K8sPlugin:
+    """Nodes as pods of a Kubernetes cluster."""
+
+    name: ClassVar[str] = "k8s"
+    summary: ClassVar[str] = "nodes as pods of a Kubernetes cluster"
+    options: ClassVar[type[DeployerOptions]] = K8sOptions
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.QUERY,
+            Capability.SUBMIT,
+            Capability.START,
+            Capability.STOP,
+            Capability.RESTART,
+            Capability.KILL,
+            Capability.PAUSE,
+            Capability.PATCH,
+            Capability.LOGS,
+            Capability.EXEC,
+        }
+    )
+
+    def create(self, options: DeployerOptions, context: PluginContext) -> Deployer:
+        """A deployer for one run. Does nothing yet. Raises ``SourceUnsupported`` where the extra is not installed."""
+        if not isinstance(options, K8sOptions):
+            raise TypeError(f"the k8s deployer needs K8sOptions, not {type(options).__name__}")
+        return _machinery()(options, context)
+
+    def remover(self) -> Remover:
+        """Carries out the entries of ``deployer:k8s``."""
+        _machinery()
+        from nodeyard.providers.deployer.k8s.remover import K8sRemover
+
+        return K8sRemover()
+
+
+def _machinery() -> type[K8sDeployer]:
+    try:
+        from nodeyard.providers.deployer.k8s.deployer import K8sDeployer
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("lightkube", "httpx2"):
+            raise
+        raise SourceUnsupported(
+            "the k8s deployer needs the package lightkube", hint="pip install 'nodeyard[k8s]'"
+        ) from error
+    return K8sDeployer

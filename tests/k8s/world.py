@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from local.world import Secrets
-
 from nodeyard._aio.clock import SystemClock
 from nodeyard.domain.events import Event
 from nodeyard.domain.launch_plan import LaunchPlan, NodePlan, PortSpec

@@ -14,7 +14,7 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import (
     BackendRefused,
-    BackendUnreachable,
+    BackendUnavailable,
     CredentialsRefused,
     PermissionMissing,
     TlsFailed,
@@ -117,7 +117,7 @@ def unreachable(config: SingleConfig, asked: Asked, error: Exception, node: str 
             f"{server} does not show a certificate that context '{config.context_name}' trusts",
             node=node, operation=str(asked), evidence=[text], hint="correct 'certificate-authority' in the kubeconfig",
         )  # fmt: skip
-    return BackendUnreachable(
+    return BackendUnavailable(
         f"the cluster at {server} gives no answer",
         node=node, operation=str(asked), evidence=[text],
         hint=f"is context '{config.context_name}' the right one, and does 'kubectl get namespaces' work?",
@@ -126,7 +126,7 @@ def unreachable(config: SingleConfig, asked: Asked, error: Exception, node: str 
 
 def is_passing(error: NodeyardError) -> bool:
     """Whether the same request may succeed soon."""
-    return isinstance(error, BackendUnreachable) or (isinstance(error, BackendRefused) and error.status in PASSING)
+    return isinstance(error, BackendUnavailable) or (isinstance(error, BackendRefused) and error.status in PASSING)
 
 
 def is_absent(error: NodeyardError) -> bool:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from lightkube.resources.core_v1 import Pod
 
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.provider import BackendUnreachable
+from nodeyard.errors.provider import BackendUnavailable
 from nodeyard.providers._clients.kube.cluster import PACE, Cluster
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class PodWatch:
             except NodeyardError as error:
                 current = None
                 lost_since = clock.now() if lost_since is None else lost_since
-                if clock.now() - lost_since > LOST or not isinstance(error, BackendUnreachable):
+                if clock.now() - lost_since > LOST or not isinstance(error, BackendUnavailable):
                     self._failure = error
                     self._wake()
                 await clock.sleep(pause)

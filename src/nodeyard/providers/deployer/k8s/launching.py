@@ -9,7 +9,7 @@ from lightkube.resources.core_v1 import Pod
 from nodeyard._aio import poll
 from nodeyard.domain.launch_plan import LaunchPlan, NodePlan
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.provider import BackendRefused, BackendUnreachable, PermissionMissing, ProvisioningFailed
+from nodeyard.errors.provider import BackendRefused, BackendUnavailable, PermissionMissing, ProvisioningFailed
 from nodeyard.ports.ledger import Json
 from nodeyard.providers._clients.kube import states
 from nodeyard.providers._clients.kube.errors import Asked
@@ -122,7 +122,7 @@ class PodMaker:
         try:
             evidence += (await self._run.cluster.events_of("Pod", pod, layout.namespace))[-LAST_LINES:]
             evidence += await self._run.cluster.log(pod, layout.namespace, container=CONTAINER, tail=LAST_LINES)
-        except (BackendUnreachable, NodeyardError) as error:
+        except (BackendUnavailable, NodeyardError) as error:
             evidence.append(f"(no more is known: {error.message})")
         return self._failed(fact, evidence=evidence, hint=hint)
 

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 @functools.cache
 def kubeconfig() -> str:
-    """The administrator's kubeconfig of a cluster that answers; skips the test, but never in CI, where there is none."""
+    """The kubeconfig of a cluster that answers; where there is none the test is skipped, except in CI."""
     if SCRIPT.is_file() and subprocess.run([SCRIPT, "status"], capture_output=True, check=False).returncode == 0:
         return subprocess.run([SCRIPT, "kubeconfig"], capture_output=True, check=True, text=True).stdout.strip()
     message = f"no Kubernetes cluster runs; start one with: {SCRIPT} up"

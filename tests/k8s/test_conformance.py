@@ -57,9 +57,8 @@ class TestK8s(DeployerConformance):
 def exists(entry: LedgerEntry, mark: str, namespace: str) -> bool:
     """Whether what an entry stands for is there."""
     if entry.type == "paused":
-        said = kubectl(
-            "exec", "-n", namespace, str(entry.data["pod"]), "--", "/nodeyard/bin/keeper", "ctl", "/nodeyard/work", "state"
-        )  # fmt: skip
+        keeper = ("/nodeyard/bin/keeper", "ctl", "/nodeyard/work", "state")
+        said = kubectl("exec", "-n", namespace, str(entry.data["pod"]), "--", *keeper)
         return said.startswith("paused")
     found = of_run(mark, namespace)
     return f"pod {entry.data['pod']}" in found if entry.type == "pod" else bool(found)

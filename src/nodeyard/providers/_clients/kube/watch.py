@@ -20,17 +20,20 @@ SERVER_TIMEOUT = 300
 """Seconds after which the server ends a watch, which is then begun anew: a connection that died unseen is noticed."""
 LOST = 45.0
 """Seconds without any answer after which waits end: an API server that restarts is back by then."""
+Lost = Callable[[NodeyardError], None]
+"""Told once, when nothing more can be seen: what goes on unseen can be judged by nobody."""
 
 
 class PodWatch:
     """The pods of a namespace that carry a label. ``start`` it, and ``stop`` it."""
 
-    def __init__(self, cluster: Cluster, namespace: str, labels: str, seen: Seen) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, labels: str, seen: Seen, lost: Lost) -> None:
         self.pods: dict[str, Pod] = {}
         self._cluster = cluster
         self._namespace = namespace
         self._labels = labels
         self._seen = seen
+        self._lost = lost
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._failure: NodeyardError | None = None
@@ -104,6 +107,8 @@ class PodWatch:
                 current = None
                 lost_since = clock.now() if lost_since is None else lost_since
                 if clock.now() - lost_since > LOST or not isinstance(error, BackendUnavailable):
+                    if self._failure is None:
+                        self._lost(error)
                     self._failure = error
                     self._wake()
                 await clock.sleep(pause)

@@ -7,7 +7,6 @@ operation asks the pod's keeper what is true.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -22,9 +21,9 @@ from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import ExecResult, NodeState
 from nodeyard.providers._clients.kube import states
-from nodeyard.providers.deployer.k8s.keeping import NOT_RUN, TIME_OVER, Keeper, KeeperGone, Kept
+from nodeyard.providers.deployer.k8s.keeping import Keeper, KeeperGone, Kept
 from nodeyard.providers.deployer.k8s.launching import PodMaker
-from nodeyard.providers.deployer.k8s.layout import BY, CONTAINER, KEEPER, PAUSED, PodPlace
+from nodeyard.providers.deployer.k8s.layout import BY, CONTAINER, DATA, KEEPER, PAUSED, PodPlace
 from nodeyard.providers.deployer.k8s.run import Run
 
 LAST_LINES = 12
@@ -106,23 +105,30 @@ class K8sControl:
             self._state = NodeState("running", self._state.locator)
             self._thawed()
 
+    async def wipe(self) -> None:
+        async with self._operation("wipe"):
+            if self._runs:
+                raise self._failed("wipe", "runs, so its data cannot be wiped", "stop or kill it first")
+            if self._run.pod(self._node.name) is not None:
+                await self._maker.until_running()
+                await self._keeper.tell("wipe", DATA, within=10.0)
+
+    async def data_entries(self) -> int:
+        if self._run.pod(self._node.name) is None:
+            return 0
+        await self._maker.until_running()
+        done = await self._keeper.run([KEEPER, "count", DATA], timeout=15.0, operation="wipe")
+        if done.status or not done.stdout.strip().isdigit():
+            raise self._failed("wipe", f"its data cannot be looked at: {done.stderr.strip()}", "see its pod")
+        return int(done.stdout)
+
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         return await self._output(tail)
 
     async def exec(self, argv: Sequence[str], *, timeout: float) -> ExecResult:
         if self._run.pod(self._node.name) is None:
             raise self._failed("exec", "has no pod in which a command could run", "start it first")
-        command = [KEEPER, "exec", str(math.ceil(timeout)), "--", *argv]
-        try:
-            done = await self._keeper.run(command, timeout=timeout + 5.0, operation="exec")
-        except KeeperGone as gone:
-            raise self._failed("exec", f"has no running container: {gone}", "start it first") from gone
-        if done.status == TIME_OVER and "keeper:" not in done.stderr:
-            raise self._failed("exec", f"'{argv[0]}' did not end within {timeout:g}s", "give it more time")
-        if done.status == NOT_RUN and done.stderr.startswith("keeper:"):
-            reason = done.stderr.strip().removeprefix("keeper: ")
-            raise self._failed("exec", f"'{argv[0]}' cannot be run: {reason}", "name a program of the node's image")
-        return done
+        return await self._keeper.command(argv, timeout=timeout)
 
     # -- starting and ending ------------------------------------------------------------------------------------------
 

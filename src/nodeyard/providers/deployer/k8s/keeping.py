@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -76,6 +77,30 @@ class Keeper:
                 f"the file '{path}' could not be written", node=self.node, operation="patch",
                 evidence=[done.stderr.strip()], hint="is the disk of its machine full?",
             )  # fmt: skip
+
+    async def command(self, argv: Sequence[str], *, timeout: float) -> ExecResult:
+        """Run a command of the image beside the program; ended with all that it started when its time is over.
+
+        Raises ``OperationFailed`` for one that takes longer, and for one that the image does not have.
+        """
+        words = [KEEPER, "exec", str(math.ceil(timeout)), "--", *argv]
+        try:
+            done = await self.run(words, timeout=timeout + REPLY, operation="exec")
+        except KeeperGone as gone:
+            raise OperationFailed(
+                f"has no running container: {gone}", node=self.node, operation="exec", hint="start it first"
+            ) from gone
+        if done.status == TIME_OVER:
+            raise OperationFailed(
+                f"'{argv[0]}' did not end within {timeout:g}s", node=self.node, operation="exec",
+                hint="give it more time",
+            )  # fmt: skip
+        if done.status == NOT_RUN and done.stderr.startswith("keeper:"):
+            raise OperationFailed(
+                f"'{argv[0]}' cannot be run: {done.stderr.strip().removeprefix('keeper: ')}",
+                node=self.node, operation="exec", hint="name a program of the node's image",
+            )  # fmt: skip
+        return done
 
     async def run(
         self, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None, operation: str

@@ -9,7 +9,8 @@ from nodeyard.domain.sources import DeployerOptions
 from nodeyard.errors.validation import SourceUnsupported
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
-from nodeyard.ports.plugins import PluginContext
+from nodeyard.ports.node_control import CanExec
+from nodeyard.ports.plugins import PluginContext, Visit
 from nodeyard.providers.deployer.k8s.options import K8sOptions
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class K8sPlugin:
             Capability.KILL,
             Capability.PAUSE,
             Capability.PATCH,
+            Capability.WIPE,
             Capability.LOGS,
             Capability.EXEC,
         }
@@ -49,6 +51,13 @@ class K8sPlugin:
         from nodeyard.providers.deployer.k8s.remover import K8sRemover
 
         return K8sRemover()
+
+    def visit(self, node: str, visit: Visit) -> CanExec:
+        """Commands in the container of the node's pod."""
+        _machinery()
+        from nodeyard.providers.deployer.k8s.visiting import K8sVisitor
+
+        return K8sVisitor(node, visit)
 
 
 def _machinery() -> type[K8sDeployer]:

@@ -61,7 +61,8 @@ class Run:
     @property
     def watch(self) -> PodWatch:
         if self._watch is None:
-            self._watch = PodWatch(self.cluster, self.layout.namespace, self.layout.selector, self._seen)
+            layout = self.layout
+            self._watch = PodWatch(self.cluster, layout.namespace, layout.selector, self._seen, self.context.give_up)
         return self._watch
 
     def _seen(self, name: str, pod: Pod | None) -> None:

@@ -5,6 +5,8 @@
  *
  *   keeper run DIR [--file FROM TO MODE]... -- PROGRAM ARG...   process 1; DIR is an empty writable folder
  *   keeper ctl DIR stop SIGNAL MILLISECONDS | kill | pause | resume | state
+ *   keeper ctl DIR wipe FOLDER     removes what is in FOLDER, unless the program runs
+ *   keeper count FOLDER            prints how many entries it has
  *   keeper ctl DIR start LENGTH    LENGTH bytes of stdin: PROGRAM and ARGs, an empty text, NAME=VALUEs; each ends in NUL
  *   keeper put PATH MODE LENGTH    LENGTH bytes of stdin become a file
  *   keeper env                     the variables of the container, each ending in NUL
@@ -199,6 +201,39 @@ static int copy_file(const char *from, char *to, long mode) {
   return size < 0 || size == LARGEST ? -1 : write_file(to, mode, buffer, (ulong)size);
 }
 
+struct entry64 { unsigned long long inode; long long next; unsigned short size; unsigned char type; char name[]; };
+static int is_dots(const char *name) { return same(name, ".") || same(name, ".."); }
+/* Calls `act` with each entry's path, over and over while that takes any away; how many there are at last, or -1. */
+static long each_in(const char *folder, int (*act)(char *path, int is_folder)) {
+  char listed[4096], path[4200];
+  long count = 0, before = -1;
+  for (;;) {
+    long fd = sys(__NR_openat, AT_HERE, (long)folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0, 0), n;
+    if (fd < 0) return -1;
+    count = 0;
+    while ((n = sys(__NR_getdents64, fd, (long)listed, sizeof listed, 0, 0)) > 0)
+      for (long at = 0; at < n;) {
+        struct entry64 *found = (struct entry64 *)(listed + at);
+        at += found->size;
+        if (is_dots(found->name)) continue;
+        if (act && !act(join(path, sizeof path, folder, "/", found->name), found->type == 4)) continue;
+        count++;
+      }
+    sys(__NR_close, fd, 0, 0, 0, 0);
+    if (n < 0) return -1;
+    if (!act || !count || count == before) return count;
+    before = count; /* removing moves entries about, so that a pass may miss some */
+  }
+}
+/* Whether it is still there. */
+static int remove_all(char *path, int is_folder) {
+  if (is_folder) {
+    sys(__NR_fchmodat, AT_HERE, (long)path, 0700, 0, 0);
+    each_in(path, remove_all);
+  }
+  return sys(__NR_unlinkat, AT_HERE, (long)path, is_folder ? 0x200 : 0, 0, 0) != 0;
+}
+
 /* ---- process 1 --------------------------------------------------------------------------------------------------- */
 
 static char **inherited;
@@ -308,6 +343,9 @@ static void serve(const char *dir, int client, int signals) {
     }
   } else if (same(verb, "kill")) {
     if (child) { signal_group(9); ended_within(signals, 10000); }
+  } else if (same(verb, "wipe")) {
+    if (child) { say(client, "error it runs\n", "", ""); return; }
+    if (each_in(first, remove_all)) { say(client, "error not everything could be removed\n", "", ""); return; }
   } else if (same(verb, "pause") || same(verb, "resume")) {
     int wanted = same(verb, "pause");
     if (!child) { say(client, "error it does not run\n", "", ""); return; }
@@ -432,6 +470,13 @@ static int act(int argc, char **argv, char **env) {
     long size = number(argv[4]);
     if (size >= LARGEST || take(0, buffer, (ulong)size) != size) { complain("not all of it came", "", ""); return 125; }
     if (write_file(argv[2], octal(argv[3]), buffer, (ulong)size)) { complain(argv[2], " cannot be written", ""); return 125; }
+    return 0;
+  }
+  if (argc == 3 && same(argv[1], "count")) {
+    char count[24];
+    long found = each_in(argv[2], 0);
+    if (found < 0) { complain(argv[2], " cannot be read", ""); return 125; }
+    say(1, decimal(count, found), "\n", "");
     return 0;
   }
   if (argc == 2 && same(argv[1], "env")) {

@@ -177,13 +177,13 @@ class CometbftClient:
         _accepted(wire.section(result, "tx_result", reply), reply)
         return wire.number(result, "height", reply)
 
-    async def _written_before(self, key: str, value: str, tx: bytes, *, timeout: float) -> int:
-        """What it means that the node has this transaction already."""
+    async def _written_before(self, key: str, value: str, tx: bytes, *, timeout: float) -> int | None:
+        """What it means that the node has this transaction already. Its index is a little behind its application."""
         height = await self.included(tx_id(tx), timeout=timeout)
-        if height is None:
-            raise errors.NodeTimeout("the same transaction was handed in before and is not included yet")
         if (await self.get(key, timeout=timeout)).value == value:
             return height
+        if height is None:
+            raise errors.NodeTimeout("the same transaction was handed in before and is not included yet")
         raise errors.NodeRefused(
             f"'{key}' had this value before, and CometBFT takes the same transaction only once",
             hint="write a value that the key never had",

@@ -15,8 +15,8 @@ from nodeyard.domain.sources import Auth, ExternalNode, Tls
 from nodeyard.errors.validation import Problem, SpecInvalid
 from nodeyard.ports.attach import Discovered, Discovery, from_external
 from nodeyard.ports.kind import NodeKind
+from nodeyard.providers._clients.naming import address_name, node_name, unique
 from nodeyard.providers.attach.static.entries import NodeEntry, RecordedNode, TargetGroup, validated
-from nodeyard.providers.attach.static.naming import address_name, node_name, unique
 from nodeyard.providers.attach.static.options import Format, StaticOptions
 
 SHAPES = {

@@ -34,7 +34,7 @@ SEEN_BY_THE_LOADER_ALONE = frozenset(
         # files and variables of this machine
         "secret-env-missing", "secrets-missing", "tls-missing-files",
         # what is not installed here is no fault of the file
-        "attach-compose", "attach-k8s",
+        "attach-k8s",
         # one part of a scenario against another
         "attached-quorum-above", "duplicate-external-names", "duplicate-node-names", "local-port-range",
         "local-ports-twice", "name-without-index", "quorum-above", "source-aware-above",

@@ -23,11 +23,11 @@ from nodeyard.app.registry import Plugins, Registry
 from nodeyard.app.scenario_model import KNOWN_SOURCES, scenario_model
 from nodeyard.app.variables import VARIABLE, Substitution, missing_message, substitute
 from nodeyard.app.yaml_values import values_of
-from nodeyard.domain.document import Document, Path_, yaml_problem
+from nodeyard.domain.document import Document, Path_, nearest, yaml_problem
 from nodeyard.domain.quantity import WRITTEN
 from nodeyard.domain.scenario_spec import ScenarioSpec
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.validation import Problem, SourceUnsupported, SpecInvalid
+from nodeyard.errors.validation import Problem, SourceUnsupported, SpecInvalid, UsageError
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST = 4 * 1024 * 1024
@@ -53,19 +53,35 @@ class LoadedScenario:
         return self.path.absolute().parent
 
 
-def load_scenario(path: Path, registry: Registry, environment: Mapping[str, str],
-                  variables: Mapping[str, str] | None = None) -> LoadedScenario:  # fmt: skip
+def load_scenario(
+    path: Path,
+    registry: Registry,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+    *,
+    deployer: str | None = None,
+) -> LoadedScenario:
     """Read and check a scenario file; touches nothing else but the files and variables that its secrets name.
 
+    ``deployer`` takes the place of the one that the file names, with its default options.
     Raises ``SpecInvalid`` with every problem, ``SourceUnsupported`` for a deployer or provider that is not installed.
     """
-    return parse_scenario(_read(path), path, registry, environment, variables)
+    return parse_scenario(_read(path), path, registry, environment, variables, deployer=deployer)
 
 
-def parse_scenario(text: str, path: Path, registry: Registry, environment: Mapping[str, str],
-                   variables: Mapping[str, str] | None = None) -> LoadedScenario:  # fmt: skip
+def parse_scenario(
+    text: str,
+    path: Path,
+    registry: Registry,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+    *,
+    deployer: str | None = None,
+) -> LoadedScenario:
     """As ``load_scenario``, from text; ``path`` is what messages call it, and where relative paths start."""
     parsed = _parse(text, str(path), variables or {})
+    if deployer is not None:
+        _deploy_by(deployer, parsed.document, registry)
     spec = _validate(parsed, registry)
     base = path.absolute().parent
     whole = kind_files.named_by(spec_checks.kind_words(spec, parsed.document), registry, base)
@@ -73,6 +89,24 @@ def parse_scenario(text: str, path: Path, registry: Registry, environment: Mappi
     if problems:
         raise SpecInvalid(problems)
     return LoadedScenario(spec, path, parsed.used, whole)
+
+
+def _deploy_by(deployer: str, document: Document, registry: Registry) -> None:
+    """Put another deployer into a scenario. One of the same type keeps the options that the file gives it.
+
+    Raises ``UsageError`` where there is no such deployer, or nothing to deploy.
+    """
+    if deployer not in registry.deployers:
+        raise UsageError(f"--deployer {deployer}: no such deployer is installed",
+                         hint=nearest(deployer, registry.deployers))  # fmt: skip
+    source = document.value.get("source") if isinstance(document.value, dict) else None
+    mode = source.get("mode") if isinstance(source, dict) else None
+    if not isinstance(source, dict) or mode != "managed":
+        raise UsageError(f"--deployer {deployer}: {document.file} has no managed nodes (mode: {mode})",
+                         hint="leave the option out")  # fmt: skip
+    present = source.get("deployer")
+    if not isinstance(present, dict) or present.get("type") != deployer:
+        source["deployer"] = {"type": deployer}
 
 
 def dump_resolved(spec: ScenarioSpec) -> str:

@@ -8,10 +8,10 @@ from nodeyard.bootstrap import peering, validation
 from nodeyard.bootstrap.network import Network
 from nodeyard.domain import events
 from nodeyard.domain.capability import Capability
-from nodeyard.domain.identity import host_port
+from nodeyard.domain.identity import HostPort, host_port
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, Seed
 from nodeyard.errors.bootstrap import QuorumUnreachable
-from nodeyard.ports.deployer import Deployer
+from nodeyard.ports.deployer import Deployer, SeesHost
 from nodeyard.ports.kind import (
     AdoptRequest,
     CanAdopt,
@@ -86,12 +86,17 @@ class Launcher:
             transport=self._context.transport,
             clock=self._context.clock,
             deadline=self._request.deadline,
+            inside=self._inside,
         )
         found = await kind.adopt(request)
         self._context.emit(
             events.NetworkAdopted(network=found.material.id, genesis=found.genesis, through=found.through)
         )
         return found.material
+
+    def _inside(self, address: HostPort) -> HostPort:
+        deployer = self._request.deployer
+        return deployer.from_inside(address) if isinstance(deployer, SeesHost) else address
 
     def _join_points(self, kind: NodeKind) -> tuple[JoinPoint, ...]:
         borrowed = validation.borrowed_alone(self._network.inventory, kind.name)
@@ -119,6 +124,7 @@ class Launcher:
                 ledger=self._context.ledger,
                 clock=self._context.clock,
                 deadline=self._request.deadline,
+                inside=self._inside,
             )
             ticket = await kind.join(request)
             launch = self._render(self._request.kind(plan.kind), plan, plans, material, ticket)
@@ -152,7 +158,7 @@ class Launcher:
         if place is not None:
             kind = self._request.kind(candidate.kind)
             return Seed(candidate.node, handle.identity.peer_id, {p.name: place.advertise(p.name) for p in kind.ports})
-        addresses = {port: str(host_port(url)) for port, url in handle.endpoints.items()}
+        addresses = {port: str(self._inside(host_port(url))) for port, url in handle.endpoints.items()}
         return Seed(candidate.node, handle.identity.peer_id, addresses)
 
 

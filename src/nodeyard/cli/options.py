@@ -25,6 +25,9 @@ var_option = click.option(
     "--var", "variables", metavar="NAME=VALUE", multiple=True, callback=lambda c, p, v: _variables(v),
     help="A value for ${NAME} in the scenario; may be given several times.",
 )  # fmt: skip
+deployer_option = click.option(
+    "--deployer", metavar="NAME", help="Start the managed nodes by this deployer, with its default options."
+)
 keep_option = click.option(
     "--keep", type=click.Choice(["never", "on-failure", "always"]),
     help="When to keep the logs, config and diagnostics of nodes; on-failure by default.",
@@ -63,12 +66,12 @@ def settings_of(output: str | None = None, keep: str | None = None) -> Settings:
     return Settings.load({"output": output, "keep": keep})
 
 
-def load(file: Path, settings: Settings, variables: dict[str, str]) -> LoadedScenario:
+def load(file: Path, settings: Settings, variables: dict[str, str], deployer: str | None = None) -> LoadedScenario:
     """A scenario file with the plugins that are installed."""
     from nodeyard.app.registry import installed
     from nodeyard.app.spec_loader import load_scenario
 
-    return load_scenario(file, installed(), settings.environment, variables)
+    return load_scenario(file, installed(), settings.environment, variables, deployer=deployer)
 
 
 def check_variables(variables: dict[str, str], used: set[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from nodeyard.domain.identity import HostPort
 from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NodePlan, Place
 from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.node_control import NodeControl
@@ -69,6 +70,14 @@ class Deployer(Protocol):
 
         Idempotent, and safe after partial provisioning.
         """
+
+
+@runtime_checkable
+class SeesHost(Protocol):
+    """A deployer whose nodes reach this machine by other addresses than the tester does."""
+
+    def from_inside(self, address: HostPort) -> HostPort:
+        """How its nodes reach an address that the tester uses; the same where there is no difference. Pure."""
 
 
 @runtime_checkable

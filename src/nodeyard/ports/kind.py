@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
 from nodeyard._aio.clock import Clock
-from nodeyard.domain.identity import NetworkFacts
+from nodeyard.domain.identity import HostPort, NetworkFacts
 from nodeyard.domain.launch_plan import Endpoint, LaunchPlan, NetworkMaterial, NodePlan, Place, PortSpec, Seed
 from nodeyard.domain.node_client import NodeClient
 from nodeyard.domain.policy import NetworkPins
@@ -17,6 +17,15 @@ from nodeyard.domain.sources import Scalar
 from nodeyard.ports.ledger import Ledger, Remover
 from nodeyard.ports.node_control import CanExec, HasLogs
 from nodeyard.ports.transport import Transport
+
+Inside = Callable[[HostPort], HostPort]
+"""How managed nodes reach an address that the tester uses: a container has a loopback of its own."""
+
+
+def same_inside(address: HostPort) -> HostPort:
+    """Managed nodes share the tester's network."""
+    return address
+
 
 EndpointOf = Callable[[str], Endpoint]
 """Gives the endpoint of a port by name, at this moment."""
@@ -115,6 +124,7 @@ class JoinRequest:
     ledger: Ledger
     clock: Clock
     deadline: float
+    inside: Inside = same_inside
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,7 @@ class AdoptRequest:
     transport: Transport
     clock: Clock
     deadline: float
+    inside: Inside = same_inside
 
 
 @dataclass(frozen=True)

@@ -46,17 +46,20 @@ def validate_verb(files: tuple[Path, ...], variables: dict[str, str], as_json: b
 
 @click.command("plan")
 @options.file_argument
+@options.deployer_option
 @options.seed_option
 @options.var_option
 @options.output_option
 @options.json_option
-def plan_verb(file: Path, seed: int | None, variables: dict[str, str], output: str | None, as_json: bool) -> int:
+def plan_verb(
+    file: Path, deployer: str | None, seed: int | None, variables: dict[str, str], output: str | None, as_json: bool
+) -> int:
     """Show every node, seed, port, file and check that a run would make; what only the run can know is 'at-run'."""
     from nodeyard.app.dry import plan
     from nodeyard.app.registry import installed
 
     settings = options.settings_of(output)
-    scenario = options.load(file, settings, variables)
+    scenario = options.load(file, settings, variables, deployer)
     options.check_variables(variables, set(scenario.used))
     document = asyncio.run(plan(scenario, settings, installed(), seed=seed))
     return _show_plan(document, as_json=as_json)
@@ -74,13 +77,14 @@ def _show_plan(document: dict[str, Any], *, as_json: bool) -> int:
 
 @click.command("preflight")
 @options.file_argument
+@options.deployer_option
 @options.var_option
 @options.json_option
-def preflight_verb(file: Path, variables: dict[str, str], as_json: bool) -> int:
+def preflight_verb(file: Path, deployer: str | None, variables: dict[str, str], as_json: bool) -> int:
     """Check what needs the world: programs, permissions, reachability and compatibility of borrowed nodes."""
     from nodeyard.app.dry import survey
 
-    return _survey(file, variables, as_json=as_json, act=survey, done="preflight passed")
+    return _survey(file, variables, deployer, as_json=as_json, act=survey, done="preflight passed")
 
 
 @click.command("attach")
@@ -91,10 +95,10 @@ def attach_verb(file: Path, variables: dict[str, str], as_json: bool) -> int:
     """Discover the borrowed nodes of a scenario and show their inventory; runs nothing and changes nothing."""
     from nodeyard.app.dry import attach
 
-    return _survey(file, variables, as_json=as_json, act=attach, done="")
+    return _survey(file, variables, None, as_json=as_json, act=attach, done="")
 
 
-def _survey(file: Path, variables: dict[str, str], *, as_json: bool, act: Any, done: str) -> int:
+def _survey(file: Path, variables: dict[str, str], deployer: str | None, *, as_json: bool, act: Any, done: str) -> int:
     from nodeyard._aio.clock import SystemClock
     from nodeyard.app.registry import installed
     from nodeyard.observability.files import inventory_document
@@ -102,7 +106,7 @@ def _survey(file: Path, variables: dict[str, str], *, as_json: bool, act: Any, d
     from nodeyard.observability.tables import inventory_table
 
     settings = options.settings_of()
-    scenario = options.load(file, settings, variables)
+    scenario = options.load(file, settings, variables, deployer)
     options.check_variables(variables, set(scenario.used))
 
     async def go() -> Any:

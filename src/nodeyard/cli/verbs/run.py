@@ -23,33 +23,36 @@ DEFAULT_TTL = "8h"
 
 @click.command("run")
 @options.files_argument
+@options.deployer_option
 @options.seed_option
 @options.keep_option
 @options.var_option
 @options.output_option
 @options.json_option
 def run_verb(
-    files: tuple[Path, ...], seed: int | None, keep: str | None, variables: dict[str, str], output: str | None,
-    as_json: bool,
+    files: tuple[Path, ...], deployer: str | None, seed: int | None, keep: str | None, variables: dict[str, str],
+    output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Run scenarios one after the other: bootstrap, steps, verdict, cleanup.
 
     With several files, the exit status is the worst one, and a file that cannot be read does not keep the others from
     being run. Ctrl-C once ends the run in order; twice ends this process at once, and the reaper takes over.
     """
-    return _Runs(files, seed, keep, variables, output, as_json).all()
+    return _Runs(files, deployer, seed, keep, variables, output, as_json).all()
 
 
 class _Runs:
     """One command's runs."""
 
     def __init__(
-        self, files: tuple[Path, ...], seed: int | None, keep: str | None, variables: dict[str, str],
-        folder: str | None, as_json: bool,
+        self, files: tuple[Path, ...], deployer: str | None, seed: int | None, keep: str | None,
+        variables: dict[str, str], folder: str | None, as_json: bool,
     ) -> None:  # fmt: skip
         self.files, self.seed, self.variables, self.as_json = files, seed, variables, as_json
+        self.deployer = deployer
         self.settings: Settings = options.settings_of(folder, keep)
         self.repeat = [word for name, value in variables.items() for word in ("--var", f"{name}={value}")]
+        self.repeat += ["--deployer", deployer] if deployer else []
         self.repeat += ["--keep", keep] if keep else []
         self.documents: list[dict[str, Any]] = []
 
@@ -72,7 +75,7 @@ class _Runs:
 
     def _load(self, file: Path) -> LoadedScenario | NodeyardError:
         try:
-            return options.load(file, self.settings, self.variables)
+            return options.load(file, self.settings, self.variables, self.deployer)
         except NodeyardError as error:
             return error
 
@@ -146,21 +149,22 @@ async def _run(scenario: LoadedScenario, settings: Settings, seed: int | None, r
 @click.command("up")
 @options.file_argument
 @click.option("--ttl", type=options.DurationType(), default=DEFAULT_TTL, show_default=True, help=options.ttl_type_help)
+@options.deployer_option
 @options.seed_option
 @options.keep_option
 @options.var_option
 @options.output_option
 @options.json_option
 def up_verb(
-    file: Path, ttl: float, seed: int | None, keep: str | None, variables: dict[str, str], output: str | None,
-    as_json: bool,
+    file: Path, ttl: float, deployer: str | None, seed: int | None, keep: str | None, variables: dict[str, str],
+    output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring a network up and leave it running under its reaper's care, until 'nodeyard down' or its time is over.
 
     The steps of the scenario are not run.
     """
     settings = options.settings_of(output, keep)
-    scenario = options.load(file, settings, variables)
+    scenario = options.load(file, settings, variables, deployer)
     options.check_variables(variables, set(scenario.used))
     return _show_up(asyncio.run(_up(scenario, settings, seed, ttl)), scenario, as_json=as_json)
 

@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nodeyard._aio.tasks import side_by_side
-from nodeyard.domain.identity import LOOPBACK, host_port, normal_host
+from nodeyard.domain.identity import LOOPBACK, HostPort, host_port, normal_host
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.bootstrap import Incompatible
 from nodeyard.errors.provider import NodeUnreachable
 from nodeyard.kinds.cometbft import genesis, launch, wire
 from nodeyard.kinds.cometbft.client import PORT, CometbftClient
-from nodeyard.ports.kind import Adoption, AdoptRequest, JoinPoint
+from nodeyard.ports.kind import Adoption, AdoptRequest, Inside, JoinPoint
 
 LOOK = 30.0
 """Seconds for a node to tell status and genesis: a genesis of a hundred megabytes comes in chunks."""
@@ -50,7 +50,7 @@ async def adopt(request: AdoptRequest) -> Adoption:
     found = launch.Adopted(
         network=str(document.get("chain_id", "")),
         document=json.dumps(document, indent=2),
-        borrowed={t.node: peer_facts(t.status, t.rpc) for t in told},
+        borrowed={t.node: peer_facts(t.status, t.rpc, request.inside) for t in told},
     )
     return Adoption(launch.adopted(request.own, found), genesis.digest(document), witnesses)
 
@@ -91,7 +91,7 @@ def _left(request: AdoptRequest) -> float:
     return max(0.001, min(LOOK, request.deadline - request.clock.now()))
 
 
-def peer_facts(status: wire.Status, rpc: str) -> Mapping[str, str]:
+def peer_facts(status: wire.Status, rpc: str, inside: Inside) -> Mapping[str, str]:
     """How other nodes reach a running one: its id, and its peer address as far as it can be learned.
 
     A node that listens on every address, or on the loopback of another machine, is reached where its RPC is.
@@ -107,4 +107,5 @@ def peer_facts(status: wire.Status, rpc: str) -> Mapping[str, str]:
         return facts
     if not host or normal_host(host) == LOOPBACK:
         host = api.host
-    return {**facts, launch.P2P: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+    reached = inside(HostPort(host, port))
+    return {**facts, launch.P2P: str(reached)}

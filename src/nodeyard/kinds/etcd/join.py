@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nodeyard._aio import poll
+from nodeyard.domain.identity import LOOPBACK, host_port
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.domain.sources import Auth
 from nodeyard.errors.provider import NodeRefused, OperationFailed
@@ -53,6 +54,7 @@ async def join(request: JoinRequest) -> JoinTicket:
     doors = doors_of(request)
     known = await _until(request, lambda: _members_now(doors), "ask for the members of the borrowed cluster")
     refuse_unfit(known, url, request.node.name)
+    refuse_unreachable(known, request)
     entry = await request.ledger.record(
         BY, TYPE, node=request.node.name, data=inverse_data(request, url, name, known.cluster), inverse=True
     )
@@ -98,6 +100,23 @@ def refuse_unfit(known: wire.Members, url: str, node: str) -> None:
             node=node,
             operation="join",
             hint="join a cluster with plain peer URLs, or leave the managed nodes out",
+        )
+
+
+def refuse_unreachable(known: wire.Members, request: JoinRequest) -> None:
+    """Raise ``OperationFailed`` when members advertise a loopback that is not that of the joining node.
+
+    A node is told its peers by the URLs that the cluster knows them by; no others would be accepted.
+    """
+    addresses = [host_port(peer) for member in known.members for peer in member.peer_urls]
+    strange = sorted({str(a) for a in addresses if a.host == LOOPBACK and request.inside(a) != a})
+    if strange:
+        raise OperationFailed(
+            "members of the borrowed cluster advertise peer URLs that only processes of this machine reach",
+            node=request.node.name,
+            operation="join",
+            evidence=strange,
+            hint="let them advertise an address of this machine's network, or start the managed nodes as processes",
         )
 
 

@@ -50,7 +50,7 @@ class Wires:
 def bootstrap_request(loaded: LoadedScenario, settings: Settings, registry: Registry, wires: Wires) -> BootstrapRequest:
     """Everything that the nine steps need. Makes deployer and provider, which do nothing yet."""
     spec, source = loaded.spec, loaded.spec.source
-    kinds = loaded.registry.kinds.usable()
+    kinds = loaded.registry.kinds  # each is loaded when it is asked for
     context = PluginContext(
         mark=wires.mark,
         folder=wires.folder,

@@ -105,7 +105,7 @@ class Orchestrator:
         problems = early_problems(request, planned, early)
         if problems:
             raise PreflightFailed(problems, hint="nothing was created; 'nodeyard plan' shows what the run would do")
-        kinds = sorted({request.spec.kind, *(p.kind for p in planned), *(n.kind for n in early)})
+        kinds = sorted({request.kind(None).name, *(p.kind for p in planned), *(n.kind for n in early)})
         deployment = request.deployer.plan(planned) if request.deployer is not None else None
         programs = dict(deployment.programs) if deployment is not None else {}
         self._emit(events.SpecResolved(mode=request.spec.source.mode, kinds=tuple(kinds), binaries=programs))
@@ -186,10 +186,11 @@ async def resolve_programs(request: BootstrapRequest, planned: Sequence[NodePlan
     """Find what managed nodes need to run. Raises ``SpecInvalid`` with every problem."""
     if request.deployer is None or not planned:
         return
-    specs = {name: kind.program for name, kind in request.kinds.items() if kind.program is not None}
+    programs = {name: request.kind(name).program for name in sorted({plan.kind for plan in planned})}
+    specs = {name: program for name, program in programs.items() if program is not None}
     problems = [
         Problem(path="source.nodes", message=f"kind '{name}' can only be attached or external: it has no program")
-        for name in sorted({plan.kind for plan in planned})
+        for name in programs
         if name not in specs
     ]
     problems += [Problem(message=text) for text in await request.deployer.resolve(planned, specs)]

@@ -149,6 +149,14 @@ class TxSubmit(AcceptsTx, Protocol):
 
 
 @runtime_checkable
+class CountsPeers(Protocol):
+    """A node that knows how many peers it has, if not who they are."""
+
+    async def peer_count(self, *, timeout: float) -> int:
+        """How many other nodes it is connected to."""
+
+
+@runtime_checkable
 class PeerView(Protocol):
     """A node that knows its peers."""
 

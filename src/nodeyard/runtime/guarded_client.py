@@ -12,7 +12,7 @@ from typing import Any
 from nodeyard.domain.capability import Capability
 
 READS = frozenset(
-    {"probe", "identify", "get", "height", "role", "digest", "block", "included", "peers"},
+    {"probe", "identify", "get", "height", "role", "digest", "block", "included", "peers", "peer_count"},
 )
 """The methods of ``domain.node_client`` that change nothing. Every other method needs ``submit``, the stronger."""
 

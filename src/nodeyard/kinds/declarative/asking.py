@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nodeyard.domain.launch_plan import Endpoint
@@ -49,6 +50,12 @@ class Question:
             whens += [ask.written, ask.not_written]
         found += [when.match for when in whens if when is not None]
         return tuple(pattern for pattern in found if pattern is not None)
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for questions that get one answer: the same words, and over TCP also the same end."""
+        words = self.ask.model_dump_json(include=set(Ask.model_fields))
+        return f"{words} {self.patterns if self.ask.tcp is not None else ''}"
 
     @property
     def label(self) -> str:

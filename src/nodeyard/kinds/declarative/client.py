@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.node_client import (
     AcceptsTx,
     Block,
     ChainReader,
     CompareAndSet,
+    CountsPeers,
     Identification,
     KeyValue,
     PeerView,
@@ -38,6 +41,11 @@ Questions = Mapping[Path_, Question]
 """Every question of a file by its place in it, compiled."""
 
 
+HEIGHT: Path_ = ("height",)
+FACTS: tuple[Path_, ...] = (("peer_id",), ("role",), ("network", "id"), ("network", "genesis"),
+                            ("network", "protocol"), ("version",), HEIGHT)  # fmt: skip
+
+
 class _Budget:
     """What is left of a timeout that several questions share."""
 
@@ -50,6 +58,20 @@ class _Budget:
         return max(0.001, self._end - self._clock())
 
 
+class _Look:
+    """One look at a node: equal questions are asked once."""
+
+    def __init__(self, asker: Asker, timeout: float) -> None:
+        self.budget = _Budget(timeout)
+        self._asker = asker
+        self._answers: dict[str, Answer] = {}
+
+    async def answer(self, question: Question) -> Answer:
+        if question.key not in self._answers:
+            self._answers[question.key] = await self._asker.ask(question, timeout=self.budget.left)
+        return self._answers[question.key]
+
+
 class DeclaredClient:
     """What every declarative client can do."""
 
@@ -58,60 +80,93 @@ class DeclaredClient:
 
     async def probe(self, *, timeout: float) -> Probe:
         """The looks under ``ready`` in their order; the first that is not good ends it."""
-        budget, rung = _Budget(timeout), Rung.NOTHING
-        checks = self._file.ready or (Check(connect=self._file.api),)
-        for position, check in enumerate(checks):
-            reached = RUNGS[check.rung] if check.rung else _usual_rung(check)
+        look, rung, detail = _Look(self._asker, timeout), Rung.NOTHING, ""
+        for position, check in enumerate(self._file.ready or (Check(connect=self._file.api),)):
             try:
-                problem = await self._look(check, position, timeout=budget.left)
+                good_, detail = await self._is_good(check, position, look)
             except errors.ProviderError as error:
                 return Probe(False, max(rung, _rung_of(error)), error.message, fatal=_never(error))
-            if problem:
-                return Probe(
-                    False, max(rung, min(reached, Rung.API_ANSWERS)) if check.connect is None else rung, problem
-                )
-            rung = max(rung, reached)
-        return Probe(True, rung, f"{len(checks)} look{'s' if len(checks) > 1 else ''} good")
+            if not good_:
+                answered = rung if check.connect is not None else max(rung, min(_rung(check), Rung.API_ANSWERS))
+                return Probe(False, answered, detail)
+            rung = max(rung, _rung(check))
+        return Probe(True, rung, detail)
 
-    async def _look(self, check: Check, position: int, *, timeout: float) -> str:
-        """What is not good, or an empty text."""
+    async def _is_good(self, check: Check, position: int, look: _Look) -> tuple[bool, str]:
+        """Whether a look is good, and what was seen."""
         if check.connect is not None:
-            open_ = await self._asker.connects(check.connect, timeout=timeout)
-            return "" if open_ else f"port '{check.connect}' accepts no connection"
+            open_ = await self._asker.connects(check.connect, timeout=look.budget.left)
+            return open_, f"port '{check.connect}' accepts {'connections' if open_ else 'no connection'}"
         question = self._questions["ready", position]
-        answer = good(await self._asker.ask(question, timeout=timeout))
+        answer = good(await look.answer(question))
         if check.log is not None:
-            return "" if answer.text else f"no line of its log has '{check.log}'"
-        if check.match is not None and picking.matches(check.match, answer.text) is None:
-            return f"{question.label}: '{check.match}' is not in the answer ({answer.quoted})"
-        if check.find is not None and not picking.is_true(found := picking.found_in(check.find, answer)):
-            return f"{question.label}: '{check.find}' gives {found!r} ({answer.quoted})".replace("None", "null")
-        return ""
+            return bool(answer.text), answer.text[:120] or f"no line of its log has '{check.log}'"
+        if check.match is not None:
+            hit = picking.matches(check.match, answer.text)
+            said = (
+                f"'{check.match}' is not in the answer ({answer.quoted})" if hit is None else " ".join(hit[0].split())
+            )
+            return hit is not None, f"{question.label}: {said[:200]}"
+        if check.find is None:
+            return True, f"{question.label}: {answer.quoted}"
+        found = picking.found_in(check.find, answer)
+        shown = json.dumps(found)[:80]
+        if picking.is_true(found):
+            return True, f"{question.label}: {answer.quoted}"
+        return False, f"{question.label}: '{check.find}' gives {shown} ({answer.quoted})"
 
     async def identify(self, *, timeout: float) -> Identification:
         """Every fact that the file asks for. Raises a ``ProviderError`` for a node that does not answer one of them."""
-        budget = _Budget(timeout)
-        said: dict[tuple[str, ...], str | None] = {}
-        for path in (("peer_id",), ("role",), ("network", "id"), ("network", "genesis"), ("network", "protocol"),
-                     ("version",)):  # fmt: skip
-            if path in self._questions:
-                value, answer = await self._pick(path, timeout=budget.left)
-                said[path] = picking.text_of(value, " ".join(path), answer)
-                if path == ("peer_id",) and said[path] is None:
-                    raise answer.invalid("tells no peer id")
+        said = await self._said(FACTS, timeout=timeout)
+        facts = {path: self._fact(path, *pair) for path, pair in said.items() if path != HEIGHT}
         height = None
-        if ("height",) in self._questions:
-            value, answer = await self._pick(("height",), timeout=budget.left)
-            height = picking.whole_number_of(value, "height", answer)
+        if HEIGHT in said and (answer := said[HEIGHT][1]) is not None:
+            height = picking.whole_number_of(said[HEIGHT][0], "height", answer)
         auth = self._asker.endpoint(self._file.api).auth
-        facts = NetworkFacts(
-            id=said.get(("network", "id")),
-            genesis=said.get(("network", "genesis")),
-            protocol=said.get(("network", "protocol")),
-            api=said.get(("version",)),
+        network = NetworkFacts(
+            id=facts.get(("network", "id")),
+            genesis=facts.get(("network", "genesis")),
+            protocol=facts.get(("network", "protocol")),
+            api=facts.get(("version",)),
             auth=auth.kind if auth is not None else None,
         )
-        return Identification(said.get(("peer_id",)), facts, role=said.get(("role",)), height=height)
+        return Identification(facts.get(("peer_id",)), network, role=facts.get(("role",)), height=height)
+
+    async def _said(self, paths: Sequence[Path_], *, timeout: float) -> dict[Path_, tuple[Any, Answer | None]]:
+        """What the file's questions among ``paths`` find; equal ones are asked once, all of them side by side.
+
+        No answer where an optional one was refused. Raises the first error.
+        """
+        mine = [path for path in paths if path in self._questions]
+        distinct = {self._questions[path].key: self._questions[path] for path in mine}
+
+        async def ask(question: Question) -> Answer:
+            return good(await self._asker.ask(question, timeout=timeout))
+
+        answers = dict(zip(distinct, await side_by_side(ask, distinct.values()), strict=True))
+        found: dict[Path_, tuple[Any, Answer | None]] = {}
+        for path in mine:
+            question, answer = self._questions[path], answers[self._questions[path].key]
+            assert isinstance(question.ask, Pick)
+            if isinstance(answer, Answer):
+                found[path] = picking.picked(question.ask, answer), answer
+            elif question.ask.optional and type(answer) is errors.NodeRefused:
+                found[path] = None, None
+            else:
+                raise answer
+        return found
+
+    def _fact(self, path: Path_, value: Any, answer: Answer | None) -> str | None:
+        """A fact as text. Raises ``NodeAnswerInvalid`` where one is missing that should be there: it is not guessed."""
+        ask = self._questions[path].ask
+        assert isinstance(ask, Pick)
+        if answer is None:
+            return None
+        what = " ".join(str(part) for part in path)
+        text = picking.text_of(value, what, answer)
+        if text is None and not ask.optional and path != ("role",):
+            raise answer.invalid(f"tells no {what}", hint="is the kind right? or say 'optional: true' in its file")
+        return text
 
     async def _pick(self, path: Path_, *, timeout: float, **variables: Any) -> tuple[Any, Answer]:
         """What a question finds, and the answer that it found it in."""
@@ -159,18 +214,19 @@ class _Peers(DeclaredClient):
         return picking.texts_of(value, "peers", answer)
 
 
+class _PeerCount(DeclaredClient):
+    async def peer_count(self, *, timeout: float) -> int:
+        """The file's ``peer_count``."""
+        value, answer = await self._pick(("peer_count",), timeout=timeout)
+        return picking.whole_number_of(value, "peer count", answer)
+
+
 class _Digest(DeclaredClient):
     async def digest(self, *, timeout: float) -> Mapping[str, str]:
         """Every text under the file's ``digest``."""
-        budget = _Budget(timeout)
-        found: dict[str, str] = {}
-        for name in self._file.digest:
-            value, answer = await self._pick(("digest", name), timeout=budget.left)
-            text = picking.text_of(value, f"digest {name}", answer)
-            if text is None:
-                raise answer.invalid(f"tells nothing of digest '{name}'")
-            found[name] = text
-        return found
+        said = await self._said([("digest", name) for name in self._file.digest], timeout=timeout)
+        texts = {str(path[1]): self._fact(path, *pair) for path, pair in said.items()}
+        return {name: text for name, text in texts.items() if text is not None}
 
 
 class _Chain(_Height):
@@ -261,6 +317,8 @@ def parts_of(file: KindFile) -> dict[type, type[DeclaredClient]]:
         parts[ReportsRole] = _Role
     if file.peers is not None:
         parts[PeerView] = _Peers
+    if file.peer_count is not None:
+        parts[CountsPeers] = _PeerCount
     if file.digest:
         parts[StateDigest] = _Digest
     if file.key_value is not None:
@@ -282,7 +340,10 @@ def _included(part: type, others: Any) -> bool:
     return any(other is not part and issubclass(other, part) for other in others)
 
 
-def _usual_rung(check: Check) -> Rung:
+def _rung(check: Check) -> Rung:
+    """The rung that a good look reaches."""
+    if check.rung is not None:
+        return RUNGS[check.rung]
     if check.connect is not None:
         return Rung.PORT_OPEN
     return Rung.ALIVE if check.log is not None else Rung.API_ANSWERS

@@ -152,6 +152,7 @@ class Pick(Ask):
     find: Expression | None = Field(default=None, description="JMESPath into the JSON of the answer")
     match: Pattern | None = Field(default=None, description="found in the text; its first group, or all of it")
     map: dict[str, str] = Field(default_factory=dict, description="other words for what was found")
+    optional: Switch = Field(default=False, description="of a fact: a node that refuses to answer has not said it")
 
     @model_validator(mode="after")
     def _one_pick(self) -> Pick:
@@ -279,7 +280,8 @@ class KindFile(Spec):
     version: Pick | None = Field(default=None, description="version of the software or its API")
     role: Pick | None = Field(default=None, description="leader, follower, or another word")
     height: Pick | None = Field(default=None, description="length of its history; a number, or 0x with hex digits")
-    peers: Pick | None = Field(default=None, description="list of the peers that it knows")
+    peers: Pick | None = Field(default=None, description="list of the ids of its peers")
+    peer_count: Pick | None = Field(default=None, description="how many peers it has; a number, as for 'height'")
     digest: dict[Name, Pick] = Field(default_factory=dict, description="texts that are equal on nodes with equal state")
     block: BlockAsk | None = Field(default=None, description="the block at a height")
     key_value: KeyValueCalls | None = None

@@ -143,11 +143,10 @@ def whole_number_of(value: Any, what: str, answer: Answer) -> int:
 
 
 def texts_of(value: Any, what: str, answer: Answer) -> tuple[str, ...]:
-    """A list of texts; null is an empty one."""
-    if value is None:
-        return ()
+    """A list of texts. Raises ``NodeAnswerInvalid`` for anything else, null included: that is not said, not none."""
     if not isinstance(value, list) or not all(isinstance(item, str | int) for item in value):
-        named = f"{_named(value)}{' of other things' if isinstance(value, list) else ''}"
+        named = "nothing" if value is None else _named(value)
+        named += " of other things" if isinstance(value, list) else ""
         raise answer.invalid(f"gives {named} as {what}, where a list of texts is wanted", hint="look at its 'find'")
     return tuple(sorted(str(item) for item in value))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodeyard.domain.document import nearest
 from nodeyard.errors.validation import PluginInvalid, Problem, SpecInvalid
@@ -69,6 +69,14 @@ def read_kind(text: str, file: str, format_: KindFormat) -> NodeKind:
     parsed = parsed_document(text, file, what="a kind file")
     written = validated(format_.model, parsed, what="a kind file")
     return format_.kind(written, parsed.document)
+
+
+def kind_schema(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of kind files; of several formats, whichever fits. Editors complete and check by it."""
+    models = {format_.model for format_ in registry.kind_formats.usable().values()}
+    made = [model.model_json_schema(by_alias=True) for model in sorted(models, key=lambda model: model.__name__)]
+    whole = made[0] if len(made) == 1 else {"anyOf": made}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "title": "Nodeyard kind"}
 
 
 def named_by(words: Mapping[str, tuple[str, int, int, str]], registry: Registry, base: Path) -> Registry:

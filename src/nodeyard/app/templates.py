@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nodeyard.app.registry import Registry
+from nodeyard.app.kind_files import is_file_word, read_file
 from nodeyard.domain.document import nearest
-from nodeyard.domain.node_client import KeyValue
+from nodeyard.domain.node_client import KeyValue, StateDigest
 from nodeyard.errors.validation import UsageError
+from nodeyard.ports.kind import speaks
+
+if TYPE_CHECKING:
+    from nodeyard.app.registry import Registry
+    from nodeyard.ports.kind import NodeKind
 
 MODES = ("managed", "attached", "external-only")
 
@@ -65,15 +71,30 @@ expectations:                     # evaluated at the end, whatever the steps cam
 MANAGED_CHECKS = "  - {{use: no-crash}}\n"
 
 
-def template(registry: Registry, *, kind: str, mode: str, name: str) -> str:
-    """A scenario for a kind and a source mode. Raises ``UsageError`` for a kind that is not installed."""
+def known_kind(registry: Registry, kind: str, base: Path) -> NodeKind:
+    """An installed kind, or that of a file whose path starts from ``base``.
+
+    Raises ``UsageError`` for one that is not there, ``SpecInvalid`` for a file with problems.
+    """
+    if is_file_word(kind):
+        return read_file(kind, registry.kind_formats, base)
     if kind not in registry.kinds:
         raise UsageError(f"no kind '{kind}' is installed", hint=nearest(kind, registry.kinds))
-    known: Any = registry.kinds[kind]
+    return registry.kinds[kind]
+
+
+def template(known: NodeKind, *, kind: str, mode: str | None, name: str) -> str:
+    """A scenario for a kind, which it calls ``kind``. Without a mode, its nodes are started if it says how.
+
+    Raises ``UsageError`` for nodes that cannot be started.
+    """
+    if mode == "managed" and known.program is None:
+        raise UsageError(f"kind '{known.name}' names no program to start", hint="choose --mode external-only")
+    mode = mode or ("managed" if known.program is not None else "external-only")
     number = next((port.number for port in known.ports if port.name == known.api_port), 80)
-    speaks = KeyValue in known.protocols
-    steps = (KEY_VALUE if speaks else "") + (RESTART if mode == "managed" else "")
-    if speaks and mode == "managed":
+    writes, copies = speaks(known, KeyValue), speaks(known, StateDigest)
+    steps = (KEY_VALUE if writes else "") + (RESTART if mode == "managed" else "")
+    if writes and copies and mode == "managed":
         steps += "  - expect: {{use: converged, within: 10s}}\n"
     parts = [HEAD, SOURCES[mode], BODY, f"steps:\n{steps}\n" if steps else "steps: []\n\n", CHECKS]
     parts += [MANAGED_CHECKS] if mode == "managed" else []

@@ -64,15 +64,17 @@ class Document:
             node = step[1] if step is not None else None
         if not isinstance(node, ScalarNode):
             return self.position(path)
-        start = node.start_mark
+        start, lines = node.start_mark, self.text.splitlines()
         here = start.line + (line if node.style in ("|", ">") else line - 1)
-        written = self.text.splitlines()[here] if here < self.text.count("\n") + 1 else ""
-        hit = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", written) if word else None
-        if hit is not None:
-            return here + 1, hit.start() + 1
-        if here == start.line:
-            return here + 1, start.column + 1
-        return here + 1, len(written) - len(written.lstrip()) + 1
+        # A folded or quoted text may have its words on later lines than its value has.
+        for place in range(here, min(node.end_mark.line + 1, len(lines))) if word else ():
+            hits = [hit.start() for hit in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", lines[place])]
+            hits = [hit for hit in hits if place > start.line or hit >= start.column]
+            if hits:
+                return place + 1, next((hit for hit in hits if "{" in lines[place][:hit]), hits[0]) + 1
+        if here == start.line or here >= len(lines):
+            return start.line + 1, start.column + 1
+        return here + 1, len(lines[here]) - len(lines[here].lstrip()) + 1
 
     def problem(self, path: Sequence[str | int], message: str, hint: str = "") -> Problem:
         line, column = self.position(path)

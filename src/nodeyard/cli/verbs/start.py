@@ -13,20 +13,23 @@ from nodeyard.errors.base import ExitStatus
 
 @click.command("init")
 @click.argument("file", type=click.Path(path_type=Path), default="scenario.yaml")
-@click.option("--kind", default="etcd", show_default=True, help="The node software.")
-@click.option("--mode", type=click.Choice(["managed", "attached", "external-only"]), default="managed",
-              show_default=True, help="Where the nodes come from.")  # fmt: skip
+@click.option(
+    "--kind", default="etcd", show_default=True, help="The node software: a name, or the path of a kind file."
+)
+@click.option("--mode", type=click.Choice(["managed", "attached", "external-only"]),
+              help="Where the nodes come from; managed by default, where the kind's nodes can be started.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-def init_verb(file: Path, kind: str, mode: str, force: bool) -> int:
+def init_verb(file: Path, kind: str, mode: str | None, force: bool) -> int:
     """Write a commented scenario that runs."""
     from nodeyard.app.registry import installed
-    from nodeyard.app.templates import template
+    from nodeyard.app.templates import known_kind, template
     from nodeyard.errors.validation import UsageError
     from nodeyard.observability.files import write_text
 
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="choose another name, or replace it with --force")
-    write_text(file, template(installed(), kind=kind, mode=mode, name=_name_of(file)))
+    found = known_kind(installed(), kind, file.absolute().parent)
+    write_text(file, template(found, kind=kind, mode=mode, name=_name_of(file)))
     click.echo(f"{file} is written; run it with: nodeyard run {file}")
     return 0
 
@@ -38,7 +41,7 @@ def _name_of(file: Path) -> str:
 @click.command("schema")
 @click.argument("what", default="scenario")
 def schema_verb(what: str) -> int:
-    """Print a JSON Schema: of scenarios, or of inventory, verdict, journal, history or plan."""
+    """Print a JSON Schema: of scenarios, of kind files, or of inventory, verdict, journal, history or plan."""
     from nodeyard.errors.validation import UsageError
     from nodeyard.observability.schemas import schema, schema_names
 
@@ -48,11 +51,17 @@ def schema_verb(what: str) -> int:
 
         output.print_json(scenario_schema(installed()))
         return 0
+    if what == "kind":
+        from nodeyard.app.kind_files import kind_schema
+        from nodeyard.app.registry import installed
+
+        output.print_json(kind_schema(installed()))
+        return 0
     try:
         output.print_json(schema(what))
     except KeyError:
         raise UsageError(
-            f"there is no schema '{what}'", hint=f"there are: scenario, {', '.join(schema_names())}"
+            f"there is no schema '{what}'", hint=f"there are: scenario, kind, {', '.join(schema_names())}"
         ) from None
     return 0
 

@@ -6,6 +6,7 @@ Pure. Templates are checked twice: every variable against those that there are, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nodeyard.domain.document import Document, Path_, nearest
@@ -24,6 +25,7 @@ from nodeyard.kinds.declarative.templates import (
 )
 
 Found = Iterator[Problem]
+DECLARE = "declare it under 'config' with its default"
 
 
 def problems(file: KindFile, document: Document) -> list[Problem]:
@@ -126,13 +128,25 @@ class _Checks:
             if not hasattr(made, "fixed") or not made.fixed:
                 unknown = flaws(text, shapes)
                 yield from (self._flaw(path, text, flaw) for flaw in unknown)
-                for trial in () if unknown else trials:
-                    rendered_json(made, trial)
+                failed = (flaw for trial in trials if (flaw := _trial(made, trial)) is not None)
+                if not unknown and (first := next(failed, None)) is not None:
+                    yield self._flaw(path, text, first)
         except TemplateWrong as wrong:
             yield self._flaw(path, text, wrong.flaw)
 
     def _flaw(self, path: Path_, text: str, flaw: Flaw) -> Problem:
         """A flaw at its own line and, where its word can be seen there, its own column."""
         line, column = self.document.text_position(path, flaw.line, flaw.word)
-        problem = self.document.problem(path, flaw.message, flaw.hint)
+        hint = flaw.hint or (DECLARE if flaw.message.startswith("'config' has no") else "")
+        problem = self.document.problem(path, flaw.message, hint)
         return Problem(problem.file, line, column, problem.path, problem.message, problem.hint)
+
+
+def _trial(made: Any, trial: Mapping[str, Any]) -> Flaw | None:
+    """What is wrong with a template that these samples show."""
+    try:
+        rendered_json(made, trial)
+    except TemplateWrong as wrong:
+        tried = "" if "seeds" not in trial else f"tried for a node with {len(trial['seeds']) or 'no'} seeds"
+        return replace(wrong.flaw, hint=wrong.flaw.hint or tried)
+    return None

@@ -106,7 +106,7 @@ class DeclaredClient:
             said = (
                 f"'{check.match}' is not in the answer ({answer.quoted})" if hit is None else " ".join(hit[0].split())
             )
-            return hit is not None, f"{question.label}: {said[:200]}"
+            return hit is not None, f"{question.label}: {said[:100]}"
         if check.find is None:
             return True, f"{question.label}: {answer.quoted}"
         found = picking.found_in(check.find, answer)

@@ -5,6 +5,7 @@ Must not live here: what templates and expressions mean (``checks``), and readin
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -38,8 +39,18 @@ def _signal(name: str) -> str:
     return name
 
 
+def _version(text: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)*", text):
+        raise ValueError("Input should be a version of numbers, as in '7.0'")
+    return text
+
+
 def _port(value: Any) -> Any:
-    return {"number": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"number": value}
+    if not isinstance(value, dict | Port):
+        raise ValueError("Input should be a number, or a mapping with number and scheme")
+    return value
 
 
 class Port(Spec):
@@ -83,7 +94,7 @@ class Launch(Spec):
     install: str = Field(default="", description="how to get the program, for whoever lacks it")
     version_args: tuple[str, ...] = Field(default=(), description="arguments that print the program's version")
     version_pattern: Pattern = Field(default=r"(\d+\.\d+\.\d+)", description="finds the version, with one group")
-    minimum: Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")] | None = Field(
+    minimum: Annotated[str, AfterValidator(_version)] | None = Field(
         default=None, description="the oldest version that will do; in quotes, as in '7.0'"
     )
 

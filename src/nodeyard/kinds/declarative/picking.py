@@ -72,9 +72,12 @@ def expression_problem(text: str) -> str:
     """What is wrong with a JMESPath expression, or an empty text."""
     try:
         jmespath.compile(text)
+    except exceptions.IncompleteExpressionError:
+        return "not a valid JMESPath expression: it ends too early"
+    except exceptions.ParseError as error:
+        return f"not a valid JMESPath expression: '{error.token_value}' at column {error.lex_position + 1} does not fit"
     except exceptions.JMESPathError as error:
-        said = str(error).splitlines()[0].rstrip(":")
-        return f"not a valid JMESPath expression: {said[:1].lower()}{said[1:]}"
+        return f"not a valid JMESPath expression: {str(error).splitlines()[0]}"
     names = re.findall(r"\b([a-z_]+)\s*\(", re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "", text))
     unknown = [name for name in names if name not in _Functions.FUNCTION_TABLE]
     return f"JMESPath has no function '{unknown[0]}'" if unknown else ""

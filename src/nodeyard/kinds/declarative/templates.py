@@ -25,6 +25,8 @@ SIGNS = ("{{", "{%", "{#")
 RETURN = "\ufdd0"
 """Stands for a carriage return while Jinja has the text: it would drop those of line ends, which protocols need."""
 
+RAW = "doubled braces that are no template stand between {% raw %} and {% endraw %}"
+
 Shape = object
 """What a variable is like: ``TEXT``, ``ANY``, a mapping of names to shapes, or a list with the shape of its items."""
 TEXT, ANY = "text", "any"
@@ -121,12 +123,17 @@ def compiled(source: str) -> Template:
     try:
         return Template(source, _engine().from_string(source.replace("\r", RETURN)))
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateWrong(Flaw(error.lineno or 1, f"not a valid template: {error.message}")) from None
+        said = (error.message or "").rstrip(".")
+        hint = "" if said.startswith(("No filter", "No test")) else RAW
+        raise TemplateWrong(
+            Flaw(error.lineno or 1, f"not a valid template: {said[:1].lower()}{said[1:]}", hint)
+        ) from None
 
 
 def flaws(source: str, shapes: Mapping[str, Shape]) -> list[Flaw]:
     """Every variable of a template that is not among ``shapes``."""
-    return list(_Walk(_engine().parse(source)).problems(shapes))
+    engine = _engine()
+    return list(_Walk(engine.parse(source)).problems({**shapes, **dict.fromkeys(engine.globals, ANY)}))
 
 
 @cache
@@ -206,7 +213,8 @@ class _Walk:
     def _reference(self, node: nodes.Node, scope: Mapping[str, Shape]) -> Iterator[Flaw]:
         if isinstance(node, nodes.Name):
             if node.ctx == "load" and node.name not in scope:
-                yield Flaw(node.lineno, f"there is no variable '{node.name}'", nearest(node.name, scope), node.name)
+                known = set(scope) - set(_engine().globals)
+                yield Flaw(node.lineno, f"there is no variable '{node.name}'", nearest(node.name, known), node.name)
             return
         assert isinstance(node, nodes.Getattr | nodes.Getitem)
         before = list(self._visit(node.node, dict(scope)))

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from nodeyard.errors.runtime import ExpectationFailed as ExpectationFailed
     from nodeyard.errors.runtime import OperationDenied as OperationDenied
     from nodeyard.errors.validation import SpecInvalid as SpecInvalid
+    from nodeyard.observability.history_file import read_history as read_history
     from nodeyard.runtime.node import Node as Node
+    from nodeyard.workloads.python_call import Turn as Turn
 
 _PLACES = {
     "open_network": "nodeyard.app.api",
@@ -36,6 +38,8 @@ _PLACES = {
     "SyncNetwork": "nodeyard.app.api_sync",
     "SyncNode": "nodeyard.app.api_sync",
     "Node": "nodeyard.runtime.node",
+    "Turn": "nodeyard.workloads.python_call",
+    "read_history": "nodeyard.observability.history_file",
     "Check": "nodeyard.domain.verdict",
     "Verdict": "nodeyard.domain.verdict",
     "KeyValue": "nodeyard.domain.node_client",
@@ -66,11 +70,13 @@ __all__ = [
     "StateDigest",
     "SyncNetwork",
     "SyncNode",
+    "Turn",
     "TxSubmit",
     "Verdict",
     "__version__",
     "open_network",
     "open_network_sync",
+    "read_history",
 ]
 
 

@@ -27,8 +27,10 @@ from nodeyard.domain.scenario_spec import (
 from nodeyard.domain.secrets import Secret
 from nodeyard.domain.selectors import WORDS, Selector, SelectorKind
 from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar, Tls
+from nodeyard.domain.user_code import FunctionRef
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import Problem, SpecInvalid
+from nodeyard.runtime import user_code
 from nodeyard.runtime.steps.lifecycle import PatchOptions
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ class _Checker:
         if self.spec.run is not None:
             yield from self._options(self.spec.run, ("run",))
         for position, check_ in enumerate(self.spec.expectations):
-            yield from self._selectors(check_, ("expectations", position))
+            yield from self._options(check_, ("expectations", position))
         yield from self._secrets(self.spec.source, ("source",))
 
     def _step(self, step: StepSpec, path: Path_) -> Found:
@@ -102,6 +104,7 @@ class _Checker:
 
     def _options(self, options: StepOptions | CheckOptions, path: Path_) -> Found:
         yield from self._selectors(options, path)
+        yield from self._functions(options, path)
         if isinstance(options, StepOptions) and options.readiness is not None:
             everyone = self._members(on_demand=True)
             yield from self._readiness(options.readiness, (*path, "readiness"), everyone)
@@ -175,6 +178,19 @@ class _Checker:
             for word in value.names if isinstance(value, Selector) else ():
                 if word not in self.names:
                     yield here, f"there is no node '{word}'", _near(word, self.names, WORDS)
+
+    def _functions(self, value: object, path: Path_) -> Found:
+        """Functions beside the scenario that are not there; none of them is run for this."""
+        if isinstance(value, FunctionRef):
+            problem = user_code.problem(value, self.base)
+            if problem is not None:
+                yield (path, *problem)
+        elif isinstance(value, BaseModel):
+            for name, field in type(value).model_fields.items():
+                yield from self._functions(getattr(value, name), (*path, field.alias or name))
+        elif isinstance(value, tuple):
+            for position, item in enumerate(value):
+                yield from self._functions(item, (*path, position))
 
     def _patch(self, options: PatchOptions, path: Path_) -> Found:
         """What a kind refuses of a patch step's config, beside the config that the nodes have."""

@@ -27,6 +27,7 @@ NAMED_KEY = re.compile(r"'([a-z_]+)' ")
 EMPTY = "no value stands here"
 QUOTE = "in quotes, anything is a text"
 SOURCE_KEYS = ("deployer", "nodes", "attach", "external")
+GROUP = "parallel"
 USES = {"workloads": "workload", "faults": "fault"}
 NAMES_OF_SOURCES = {"deployer": "deployer", "attach": "attach provider"}
 PATTERNS = {
@@ -137,6 +138,8 @@ def _unknown_word(path: Path_, context: Mapping[str, Any], document: Document, k
     if what == "step":
         check = tag in known.values(("expectations", 0), "use")
         hint = f"a check: 'expect: {{use: {tag}}}'" if check else nearest(tag, words)
+        if tag == GROUP:
+            return document.problem((*path, tag), "a group cannot stand inside a group", "its steps can stand beside")
         return document.problem((*path, tag), f"unknown step '{tag}'", hint)
     return document.problem((*path, key), f"unknown {what} '{tag}'", nearest(tag, words))
 

@@ -56,6 +56,12 @@ class WorkloadFailed(RuntimeFailure):
     code = "workload-failed"
 
 
+class UserCodeInvalid(RuntimeFailure):
+    """A function that a scenario names cannot be loaded."""
+
+    code = "user-code-invalid"
+
+
 class HistoryDamaged(RuntimeFailure):
     """A line of a history cannot be read."""
 

@@ -60,15 +60,6 @@ class LoadOptions(WorkloadOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """One client: its name in the history, the node that it talks to, and its own randomness."""
-
-    name: str
-    node: Node
-    random: Random
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation before it is sent, as the history has it; ``send`` does it and returns the result."""
 
@@ -78,20 +69,98 @@ class Operation:
     value: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an operation; ``result`` is what was answered, or the text of the error."""
+
+    outcome: Outcome
+    result: Any
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One client: its name in the history, the node that it talks to, and its own randomness."""
+
+    name: str
+    node: Node
+    random: Random
+    history: WorkloadHistory
+
+    async def do(self, operation: Operation, due: float) -> Answer:
+        """Do an operation that was due at a time of the clock, and record both its ends.
+
+        An error of a node is an answer. Raises every other one, and cancellation; the operation is ``info`` then.
+        """
+        history = self.history
+        index = self._begin(operation, due)
+        try:
+            result = await operation.send()
+        except asyncio.CancelledError:
+            history.complete(index, Outcome.INFO, "the phase was ended")
+            raise
+        except Exception as error:
+            outcome = outcome_of(error)
+            history.complete(index, outcome or Outcome.INFO, said(error))
+            if outcome is None:
+                raise
+            return Answer(outcome, said(error))
+        history.complete(index, Outcome.OK, result)
+        return Answer(Outcome.OK, result)
+
+    def drop(self, operation: Operation, due: float, patience: float) -> None:
+        """Record an operation that nobody was free to send for too long: a request that was never taken."""
+        index = self._begin(operation, due)
+        why = f"dropped: every client was busy for {format_duration(round(patience, 3))} after it was due"
+        self.history.complete(index, Outcome.FAIL, why)
+        self.history.dropped += 1
+
+    def _begin(self, operation: Operation, due: float) -> int:
+        history = self.history
+        return history.invoke(
+            client=self.name,
+            op=operation.op,
+            node=self.node.id,
+            key=operation.key,
+            value=operation.value,
+            intended=history.since_start(due),
+        )
+
+
 Choose = Callable[[Client], Operation]
 """Decides on a client's next operation. Pure but for the client's randomness."""
 
 
 async def drive(options: LoadOptions, context: StepContext, nodes: Sequence[Node], choose: Choose) -> None:
     """All operations of a workload. Raises the first error that is not about a node, after the others were ended."""
-    history = own_history(context)
-    pace = pace_of(options, context)
+
+    async def turn(client: Client, due: float) -> Outcome:
+        return (await client.do(choose(client), due)).outcome
+
+    await take_turns(options, context, nodes, turn, choose)
+
+
+async def take_turns(
+    options: LoadOptions,
+    context: StepContext,
+    nodes: Sequence[Node],
+    turn: Callable[[Client, float], Awaitable[Outcome]],
+    name_dropped: Choose,
+) -> None:
+    """Each client does one ``turn`` after the other, when they are due.
+
+    One that nobody was free for in time is dropped, and recorded as the operation that ``name_dropped`` says.
+    """
+    pace, history = pace_of(options, context), own_history(context)
     try:
         async with asyncio.TaskGroup() as group:
             for number in range(options.clients):
-                name = history.client()
-                client = Client(name, nodes[number % len(nodes)], Random(f"{context.place}/{number}"))
-                group.create_task(_Loop(client, pace, context.clock, history, options.timeout).run(choose))
+                random = Random(f"{context.place}/{number}")
+                client = Client(history.client(), nodes[number % len(nodes)], random, history)
+                group.create_task(_Loop(client, pace, context.clock, options.timeout).run(turn, name_dropped))
     except BaseExceptionGroup as errors:
         raise first_of(errors) from None
 
@@ -170,67 +239,27 @@ class ClosedPace:
 
 
 class _Loop:
-    """The work of one client: one operation after the other."""
+    """The work of one client: one turn after the other."""
 
-    def __init__(self, client: Client, pace: Pace, clock: Clock, history: WorkloadHistory, patience: float) -> None:
+    def __init__(self, client: Client, pace: Pace, clock: Clock, patience: float) -> None:
         self._client = client
         self._pace = pace
         self._clock = clock
-        self._history = history
         self._patience = patience
-        self._dropped = 0
 
-    async def run(self, choose: Choose) -> None:
-        delay = BACK_OFF[0]
+    async def run(self, turn: Callable[[Client, float], Awaitable[Outcome]], name_dropped: Choose) -> None:
+        delay, dropped = BACK_OFF[0], 0
         while (due := await self._pace.next()) is not None:
-            operation = choose(self._client)
             behind = self._clock.now() - due
             if behind > self._patience:
-                await self._drop(operation, due, behind)
+                self._client.drop(name_dropped(self._client), due, self._patience)
+                dropped += 1
+                if dropped % GIVE_WAY == 0:
+                    await give_way()
                 continue
-            self._history.late += behind > LATE
-            outcome = await self._do(operation, due)
-            if outcome is Outcome.FAIL and self._pace.backs_off:
+            self._client.history.late += behind > LATE
+            if await turn(self._client, due) is Outcome.FAIL and self._pace.backs_off:
                 await self._clock.sleep(delay)
                 delay = min(2 * delay, BACK_OFF[1])
             else:
                 delay = BACK_OFF[0]
-
-    async def _do(self, operation: Operation, due: float) -> Outcome:
-        history = self._history
-        index = self._begin(operation, due)
-        try:
-            result = await operation.send()
-        except asyncio.CancelledError:
-            history.complete(index, Outcome.INFO, "the phase was ended")
-            raise
-        except Exception as error:
-            outcome = outcome_of(error)
-            history.complete(index, outcome or Outcome.INFO, said(error))
-            if outcome is None:
-                raise
-            return outcome
-        history.complete(index, Outcome.OK, result)
-        return Outcome.OK
-
-    async def _drop(self, operation: Operation, due: float, behind: float) -> None:
-        """An operation that nobody was free to send for too long: as a person whose request was never taken."""
-        history = self._history
-        index = self._begin(operation, due)
-        why = f"dropped: every client was busy for {format_duration(round(self._patience, 3))} after it was due"
-        history.complete(index, Outcome.FAIL, why)
-        history.dropped += 1
-        self._dropped += 1
-        if self._dropped % GIVE_WAY == 0:
-            await give_way()
-
-    def _begin(self, operation: Operation, due: float) -> int:
-        history = self._history
-        return history.invoke(
-            client=self._client.name,
-            op=operation.op,
-            node=self._client.node.id,
-            key=operation.key,
-            value=operation.value,
-            intended=history.since_start(due),
-        )

@@ -57,7 +57,7 @@ def true_history(
     registers: dict[str, Any] = {}
     known: dict[tuple[int, str], Any] = {}
     calls = []
-    for moment, index, client, begun, done, key in sorted(plans):
+    for _, index, client, begun, done, key in sorted(plans):
         lost = random.random() < info
         happens = not lost or random.random() < 0.5
         new = f"v{index}" if values is None else f"v{random.randrange(values)}"
@@ -78,9 +78,7 @@ def true_history(
             if happens and result:
                 registers[key] = known[client, key] = new
         if lost:
-            calls.append(
-                call(index, op, value, begun, inf, outcome=Outcome.INFO, client=f"{client}/{index}", key=key)
-            )
+            calls.append(call(index, op, value, begun, inf, outcome=Outcome.INFO, client=f"{client}/{index}", key=key))
         else:
             calls.append(call(index, op, value, begun, done, result=result, client=client, key=key))
     return sorted(calls, key=lambda one: one.invoked)

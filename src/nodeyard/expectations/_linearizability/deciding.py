@@ -73,6 +73,4 @@ def _decided(ops: Sequence[Op], initial: Token, budget: Budget) -> Decision:
 def reached(ops: Sequence[Op], at: float) -> tuple[Op, ...]:
     """The history as it was at a time: what had begun, with an open end where the completion was still to come."""
     begun = [op for op in ops if op.invoked <= at]
-    return tuple(
-        op if op.completed <= at else op.weakened() for op in begun if op.completed <= at or op.mutates
-    )
+    return tuple(op if op.completed <= at else op.weakened() for op in begun if op.completed <= at or op.mutates)

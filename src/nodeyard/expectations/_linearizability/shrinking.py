@@ -67,8 +67,7 @@ def _without_writes(part: Sequence[Op], others: Sequence[Op]) -> list[Op]:
 
 
 def _apart(write: Op, refused: Op, rest: Sequence[Op]) -> bool:
-    """Whether a refused compare-and-set can in no order come directly after a write: that write hides nothing from it.
-    """
+    """Whether a refused compare-and-set can in no order come right after a write, which then hides nothing from it."""
     if write.invoked > refused.completed:
         return True
     return any(

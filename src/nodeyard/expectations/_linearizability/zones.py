@@ -4,7 +4,7 @@ After Gibbons & Korach (1997): with different values it is known which write eac
 *cluster*, which stands together in every order. A compare-and-set that succeeded follows the cluster of the value that
 it saw at once, so clusters that it joins stand together too, as a *block*. A block must be in effect from its first
 completion to its last invocation (its forward zone), or, where all of it overlaps, at one moment between the two (a
-backward zone). There is an order exactly if no two forward zones overlap and no backward zone lies inside a forward one.
+backward zone). There is an order exactly if no two forward zones overlap and none contains a backward one.
 
 A compare-and-set that was refused demands only that another value is there at some moment. Most are satisfied in every
 order; where one is not, the answer is left to the search.
@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 
 from nodeyard.expectations._linearizability.operations import NOTHING, Op, Token
@@ -186,7 +187,7 @@ def _zone(block: Sequence[Cluster]) -> Zone:
 def _separate(zones: Sequence[Zone]) -> None:
     """Raises for two blocks of which neither can stand before the other."""
     forward = sorted((zone for zone in zones if zone.forward), key=lambda zone: zone.first_done)
-    for before, after in zip(forward, forward[1:], strict=False):
+    for before, after in pairwise(forward):
         if after.first_done < before.last_begun:
             raise _Conflict([*_witnesses(before), *_witnesses(after)])
     starts = [zone.first_done for zone in forward]

@@ -52,7 +52,7 @@ def test_a_failed_expectation_keeps_evidence_and_says_how_to_look_and_repeat(nod
     assert nodeyard.leftovers() == []
     folder = nodeyard.only_run()
     evidence = sorted(path.name for path in (folder / "nodes" / "n0").iterdir())
-    assert {"stderr.log", "diagnostics.json"} <= set(evidence)
+    assert {"stderr.log", "diagnostics.txt"} <= set(evidence)
     verdict = verdict_of(nodeyard)
     assert verdict["verdict"] == "fail"
     assert [(check["name"], check["verdict"]) for check in verdict["checks"]] == [
@@ -161,7 +161,7 @@ def test_a_fixed_port_that_somebody_has_is_refused_before_anything_starts(nodeya
     error = one_error(nodeyard)
     assert error["code"] == "port-taken"
     assert str(port) in error["message"]
-    assert found([json.loads(line) for line in (nodeyard.only_run() / "journal.jsonl").open()], "node-started") is None
+    assert '"node-started"' not in (nodeyard.only_run() / "journal.jsonl").read_text()
 
 
 def test_an_output_folder_that_cannot_be_made(nodeyard: Nodeyard) -> None:

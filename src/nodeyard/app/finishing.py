@@ -65,6 +65,7 @@ class Finisher:
         self._keep = keep
         self._result: RunResult | None = None
         self._decided: RunVerdict | None = None
+        self._problems: list[NodeyardError] = []
         self._opened = session.bootstrap.context.clock.now()
 
     @property
@@ -80,9 +81,9 @@ class Finisher:
     async def _finish(self, failure: NodeyardError | None) -> RunResult:
         session = self._session
         outcome = self._decided = self.outcome(failure)
-        problems: list[NodeyardError] = []
+        problems = self._problems
         if failure is not None:
-            session.emit(error_event(failure))
+            self._tell(error_event(failure))
         if outcome.verdict is not Verdict.PASS or self._keep is Keep.ALWAYS:
             await self._attempt(problems, self._save_evidence)
         self._write(problems, self._tell_log_errors)
@@ -127,11 +128,11 @@ class Finisher:
 
     async def _save_evidence(self) -> None:
         session = self._session
-        session.emit(events.PhaseStarted(phase="evidence"))
+        self._tell(events.PhaseStarted(phase="evidence"))
         saved = await save_evidence(
             session.folder.path, self._subjects(), redactor=session.redactor, within=EVIDENCE_TIME
         )
-        session.emit(events.EvidenceSaved(files=saved))
+        self._tell(events.EvidenceSaved(files=saved))
 
     def _tell_log_errors(self) -> None:
         """What nodes wrote of errors, while their logs are there: the report shows it on its time axis."""
@@ -170,7 +171,7 @@ class Finisher:
         """Undo changes, remove what is ours, close the ledger. What remains is left to the reaper and to ``gc``."""
         session = self._session
         ledger: FileLedger = session.ledger
-        session.emit(events.PhaseStarted(phase="cleanup"))
+        self._tell(events.PhaseStarted(phase="cleanup"))
         deadline = self._clock.now() + CLEANUP_TIME
         try:
             await ledger.lock(clock=self._clock, deadline=deadline)
@@ -192,7 +193,7 @@ class Finisher:
     async def _carry_out(self, deadline: float) -> CleanupReport:
         session, ledger = self._session, self._session.ledger
         context = RemovalContext(ledger.mark, self._clock, session.bootstrap.context.secrets, deadline)
-        session.emit(events.CleanupStarted(resources=len(ledger.open_entries())))
+        self._tell(events.CleanupStarted(resources=len(ledger.open_entries())))
         if any(entry.inverse for entry in ledger.open_entries()):
             await carry_out(_Inverses(ledger), self._remover_of, context, self._emit_stage)
         if session.bootstrap.deployer is not None:
@@ -202,7 +203,11 @@ class Finisher:
     def _emit_stage(self, event: events.Event) -> None:
         """The stages of one cleanup tell what they removed; that it began was told for all of them."""
         if not isinstance(event, events.CleanupStarted):
-            self._session.emit(event)
+            self._tell(event)
+
+    def _tell(self, event: events.Event) -> None:
+        """A journal that cannot be written any more is a problem beside the verdict: it must not end the cleanup."""
+        self._write(self._problems, lambda: self._session.emit(event))
 
     def _with(self, outcome: RunVerdict, problems: Sequence[NodeyardError]) -> RunVerdict:
         for problem in problems:

@@ -31,6 +31,7 @@ class Gate:
     async def wait(self, nodes: Collection[str] | None, spec: policy.ReadinessSpec, *, deadline: float) -> None:
         """See the port. ``None`` means the declared membership of the run."""
         network, clock = self._network, self._context.clock
+        self._context.transport.prepare()
         started = clock.now()
         members = self._members(nodes)
         required = self._required(spec)

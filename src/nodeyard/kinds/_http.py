@@ -71,6 +71,10 @@ class HttpTransport:
         if session is not None:
             await session.close()
 
+    def prepare(self) -> None:
+        """See ``ports.transport.Transport.prepare``."""
+        self._connected()
+
     def _connected(self) -> aiohttp.ClientSession:
         """The session, made when it is first needed."""
         if not self._opened:

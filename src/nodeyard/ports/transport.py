@@ -36,6 +36,9 @@ class Reply:
 class Transport(Protocol):
     """HTTP to nodes, with the endpoint's own authentication and TLS."""
 
+    def prepare(self) -> None:
+        """Load what requests need, before a time limit runs that is meant for nodes. Idempotent."""
+
     async def request(
         self,
         endpoint: Endpoint,

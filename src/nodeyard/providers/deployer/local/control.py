@@ -18,6 +18,7 @@ from nodeyard._aio import poll
 from nodeyard.domain import events
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import LaunchPlan, NodePlan
+from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import ExecResult, Launched, NodeState
@@ -262,15 +263,18 @@ class LocalControl:
                 os.close(fd)
 
     def _on_end(self, status: str) -> None:
+        """Called by the loop: there is no step to raise to, so what keeps it from being told ends the run."""
         self._thawed()
-        self._run.context.emit(
-            events.NodeExited(
-                node=self._node.name,
-                status=status,
-                expected=self._asked_to_end,
-                last_lines=tuple(logfile.output(self.place.log_files, LAST_LINES)),
-            )
+        ended = events.NodeExited(
+            node=self._node.name,
+            status=status,
+            expected=self._asked_to_end,
+            last_lines=tuple(logfile.output(self.place.log_files, LAST_LINES)),
         )
+        try:
+            self._run.context.emit(ended)
+        except NodeyardError as error:
+            self._run.context.give_up(error)
 
     async def _end_gracefully(self) -> None:
         child = self._running()

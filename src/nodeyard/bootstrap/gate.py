@@ -16,6 +16,7 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.node_handle import OriginClass, Sighting
 from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.ports.node_control import NoControl
+from nodeyard.ports.transport import CanPrepare
 
 Named = tuple[Sequence[Answer], Mapping[str, str]]
 """What the sightings of one node answered, and the locators that they have now by their names."""
@@ -31,7 +32,8 @@ class Gate:
     async def wait(self, nodes: Collection[str] | None, spec: policy.ReadinessSpec, *, deadline: float) -> None:
         """See the port. ``None`` means the declared membership of the run."""
         network, clock = self._network, self._context.clock
-        self._context.transport.prepare()
+        if isinstance(self._context.transport, CanPrepare):
+            self._context.transport.prepare()
         started = clock.now()
         members = self._members(nodes)
         required = self._required(spec)

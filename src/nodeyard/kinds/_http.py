@@ -72,7 +72,7 @@ class HttpTransport:
             await session.close()
 
     def prepare(self) -> None:
-        """See ``ports.transport.Transport.prepare``."""
+        """See ``ports.transport.CanPrepare``."""
         self._connected()
 
     def _connected(self) -> aiohttp.ClientSession:

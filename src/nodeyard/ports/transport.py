@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.errors import provider as errors
@@ -36,9 +36,6 @@ class Reply:
 class Transport(Protocol):
     """HTTP to nodes, with the endpoint's own authentication and TLS."""
 
-    def prepare(self) -> None:
-        """Load what requests need, before a time limit runs that is meant for nodes. Idempotent."""
-
     async def request(
         self,
         endpoint: Endpoint,
@@ -67,3 +64,11 @@ class Transport(Protocol):
 
     async def port_open(self, endpoint: Endpoint, *, timeout: float) -> bool:
         """Whether something accepts a TCP connection there."""
+
+
+@runtime_checkable
+class CanPrepare(Protocol):
+    """A transport that has something to load before its first request."""
+
+    def prepare(self) -> None:
+        """Load it now, before a time limit runs that is meant for nodes. Idempotent."""

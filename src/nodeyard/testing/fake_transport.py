@@ -70,9 +70,6 @@ class FakeTransport:
         self._open.add(_base(url))
         return self
 
-    def prepare(self) -> None:
-        """There is nothing to load."""
-
     async def request(
         self, endpoint: Endpoint, method: str, path: str, *, json: Any = None, text: str | None = None, timeout: float
     ) -> Reply:

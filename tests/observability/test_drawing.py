@@ -46,8 +46,8 @@ def test_the_inventory_names_origin_ownership_capabilities_identity_and_endpoint
         "node", "kind", "role", "ownership", "origin", "capabilities", "identity", "endpoints", "network"
     ]  # fmt: skip
     assert " ".join(lines[2].split()) == (
-        "n0 etcd follower owned managed local (pid 21000) query submit start stop restart kill pause patch wipe logs exec "
-        "8e9e05c521646900 client http://127.0.0.1:21000 cdf818194e3a8c32"
+        "n0 etcd follower owned managed local (pid 21000) query submit start stop restart kill pause patch wipe logs "
+        "exec 8e9e05c521646900 client http://127.0.0.1:21000 cdf818194e3a8c32"
     )
     assert "borrowed   external external (pid 2379)  query submit  " in lines[4]
 

@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import commands, endpoints, etcd, merging, processes
+from bench import cometbft, commands, endpoints, etcd, merging, processes
 from bench.measure import Row, Setup, document, table
 
 BENCHES = {
     "etcd": etcd.rows,
+    "cometbft": cometbft.rows,
     "processes": processes.rows,
     "endpoints": endpoints.rows,
     "commands": commands.rows,

@@ -47,6 +47,30 @@ def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
     return {"session": ready - begin, "process": ready - born}
 
 
+def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """Spawn, and poll ``/status`` until all have a block."""
+    begin = time.monotonic()
+    with started(asked["commands"], Path(asked["folder"])):
+        waiting = list(asked["ports"])
+        while waiting:
+            waiting = [port for port in waiting if not _has_block(port)]
+            if waiting:
+                time.sleep(PAUSE)
+        ready = time.monotonic()
+    return {"session": ready - begin, "process": ready - born}
+
+
+def _has_block(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+    try:
+        connection.request("GET", "/status")
+        return int(json.loads(connection.getresponse().read())["result"]["sync_info"]["latest_block_height"]) > 0
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def _healthy(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
     try:

@@ -21,6 +21,11 @@ def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
     return {"session": figures["ready"], "process": figures["ready_at"] - born}
 
 
+def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """As ``etcd``: a validator is ready when it has a block."""
+    return etcd(asked, born)
+
+
 def toys(asked: dict[str, Any], born: float) -> dict[str, float]:
     """To ready and down again, and the most memory that this process ever held, in MB."""
     from bench.toy import ToyKind

@@ -14,7 +14,7 @@ import pytest
 from cometbft.chain_processes import Chain, binary, started_chain
 from cometbft.relay import relay
 
-from .support import REPOSITORY, Json, Nodeyard
+from .support import REPOSITORY, Json, Nodeyard, gone_soon, wait_for
 
 pytestmark = pytest.mark.real
 EXAMPLES = REPOSITORY / "examples"
@@ -272,3 +272,18 @@ def go_caches() -> dict[str, str]:
     names = ("GOMODCACHE", "GOCACHE", "GOPROXY")
     told = subprocess.run(["go", "env", *names], capture_output=True, text=True, check=True).stdout.splitlines()
     return dict(zip(names, told, strict=True))
+
+
+def test_a_killed_runner_takes_its_build_with_it(nodeyard: Nodeyard) -> None:
+    """A stand-in for Go that never ends, with a child as a compiler would be."""
+    go = nodeyard.path / "bin" / "go"
+    go.parent.mkdir()
+    go.write_text("#!/bin/sh\nsleep 600 &\nexec sleep 601\n")
+    go.chmod(0o755)
+    nodeyard.extra = {"PATH": f"{go.parent}:/usr/bin:/bin"}
+    source = nodeyard.managed(count=1, config={})
+    runner = nodeyard.start("run", nodeyard.write({"kind": "cometbft", "name": "killed", "source": source}))
+    runner.until("program-wanted")
+    wait_for(lambda: len([p for p in nodeyard.processes() if b"sleep" in p.carries]) == 2, "it builds")
+    runner.kill()
+    gone_soon(nodeyard)

@@ -36,6 +36,8 @@ LONGEST = 900.0
 LARGEST = 1024 * 1024 * 1024
 CHUNK = 1024 * 1024
 DRAFT = "draft-"
+BY, COMMAND = "deployer:local", "command"
+"""Whose remover ends processes of this machine by the run's mark alone, and what it calls them."""
 FOREIGN = ("GOOS", "GOARCH", "GOARM", "GOBIN")
 """Variables that would build for another machine, or put the program elsewhere."""
 
@@ -129,15 +131,18 @@ class ProgramStore:
         return await asyncio.to_thread(_unpack, source, target, draft / "member")
 
 
-async def obtain(sources: Collection[Source], context: PluginContext, *, by: str, command: str) -> None:
-    """Get these programs for a run. ``by`` and ``command`` are the deployer's words for an entry of the ledger that
-    stands for processes found by the run's mark alone. Raises ``ProvisioningFailed``.
+async def obtain(sources: Collection[Source], context: PluginContext) -> None:
+    """Get these programs for a run, in whichever deployer. Raises ``ProvisioningFailed``.
+
+    The tools that make them carry the run's mark, and an entry of the ledger stands for them: whatever ends the run,
+    they end with it.
     """
-    store = ProgramStore(context.cache, {**context.environment, MARK_VARIABLE: context.mark.text}, context.clock)
+    environment = {**context.environment, MARK_VARIABLE: context.mark.text}
+    store = ProgramStore(context.cache, environment, context.clock)
     for source in sources:
         context.emit(events.ProgramWanted(program=program_name(source), source=told(source)))
         begun = context.clock.now()
-        entry = await context.ledger.record(by, command, node=None, data={})
+        entry = await context.ledger.record(BY, COMMAND, node=None, data={})
         path = await store.get(source)
         context.ledger.settle(entry)
         after = context.clock.now() - begun

@@ -8,6 +8,7 @@ share, so that runs side by side hold the program once.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from nodeyard.providers._clients.docker import objects
 from nodeyard.providers._clients.docker.engine import Engine, EngineFacts
 from nodeyard.providers._clients.docker.labels import labels
 from nodeyard.providers._clients.images import named_image
+from nodeyard.providers._clients.program_sources import Source, place_of, told
+from nodeyard.providers._clients.program_store import obtain
 from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers._clients.programs import locate
 from nodeyard.providers.deployer.compose import making
@@ -42,6 +45,8 @@ class Image:
     word: str = ""
     spec: ProgramSpec | None = None
     build: Build | None = None
+    source: Source | None = None
+    """How ``program`` is had first, where it is not there yet."""
 
     @property
     def ours(self) -> bool:
@@ -114,7 +119,9 @@ class Images:
 
     async def _made(self, node: NodePlan, spec: ProgramSpec | None) -> Image | str:
         environment = self._context.environment
-        found = locate(node.binary, spec, base=self._context.base, environment=environment)
+        found = locate(node.binary, spec, base=self._context.base, environment=environment, cache=self._context.cache)
+        if found.source is not None:
+            return self._later(found.source, spec)
         remedy = f"name an image with 'image' or {spec.image_variable}" if spec else "name an image with 'image'"
         if found.path is None:
             return f"{found.text}; or {remedy}"
@@ -129,8 +136,32 @@ class Images:
         build = Build(str(found.path.parent), dockerfile)
         return Image(reference, f"{reference} (made of {found.path})", found.path, word, spec, build)
 
+    def _later(self, source: Source, spec: ProgramSpec | None) -> Image:
+        """An image of a program that is got when the run provisions; until then it is known by where it comes from."""
+        program = place_of(source, self._context.cache)
+        word = spec.program if spec is not None else program.name
+        content = hashlib.sha256(told(source).encode()).hexdigest()
+        reference = made_image(word, self._context.mark.run, content)
+        build = Build(str(program.parent), making.dockerfile(word, program.name))
+        return Image(reference, f"{reference} (made by {told(source)})", program, word, spec, build, source)
+
+    async def _get_programs(self, images: Sequence[Image]) -> None:
+        later = {image.program: image for image in images if image.source is not None}
+        await obtain([image.source for image in later.values() if image.source is not None], self._context)
+        for program, image in later.items():
+            problem = making.static_problem(program) if program is not None else ""
+            if program is not None and not problem and image.spec is not None:
+                problem = await self._versions.problem(program, image.spec)
+            if problem:
+                raise ImageNotFound(
+                    f"no image can be made of the kind's program: {problem}",
+                    operation="provision",
+                    hint="name an image with 'image'",
+                )
+
     async def prepare(self, images: Sequence[Image], facts: EngineFacts) -> None:
         """Have the run's own images made, each once. Raises ``ProvisioningFailed``."""
+        await self._get_programs(images)
         wanted = {image.reference: image for image in images if image.ours and image.reference not in self._ready}
         raise_first(await side_by_side(lambda image: self._prepare(image, facts), wanted.values(), at_once=4))
 

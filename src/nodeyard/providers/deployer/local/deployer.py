@@ -26,7 +26,7 @@ from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.remover import LocalRemover
 from nodeyard.providers.deployer.local.reserve import Reservation
 from nodeyard.providers.deployer.local.resolve import resolve
-from nodeyard.providers.deployer.local.resources import BY, COMMAND, FOLDERS, LocalPlace, process_of
+from nodeyard.providers.deployer.local.resources import BY, FOLDERS, LocalPlace, process_of
 
 REMOVING = 30.0
 """Seconds for removing everything; 200 processes and their folders need less than one."""
@@ -95,7 +95,7 @@ class LocalDeployer:
         """Get the programs that were not there when they were looked for, and ask these for their versions too."""
         if not self._missing:
             return
-        await obtain(self._missing, self._context, by=BY, command=COMMAND)
+        await obtain(self._missing, self._context)
         for program, kind in sorted({(self._run.programs[node.name], node.kind) for node in nodes}):
             if problem := await self._versions.problem(Path(program), self._specs[kind]):
                 raise ProvisioningFailed(problem, operation="provision", hint="name another version of the program")

@@ -72,17 +72,23 @@ def play(
     client: Callable[[str, Cluster], Any] | None = None,
     base: Path = Path(),
     meanwhile: Callable[[World], Awaitable[None]] | None = None,
+    cut: float | None = None,
 ) -> Played:
-    """One phase with one workload. ``meanwhile`` is done beside it."""
+    """One phase with one workload. ``meanwhile`` is done beside it; the run is cancelled after ``cut`` seconds."""
 
     async def scenario() -> Played:
         world = World.of(nodes, client=client or (lambda name, cluster: Store(name, cluster, takes)))
         clock = SystemClock()
         history = History(clock, start=clock.now())
-        run = RunOptions.model_construct(for_=lasts, workloads=(options,), faults=(), always=())
-        steps = [RunStep.model_construct(body=run)]
+        phase = RunOptions.model_construct(for_=lasts, workloads=(options,), faults=(), always=())
+        steps = [RunStep.model_construct(body=phase)]
         beside = asyncio.create_task(meanwhile(world)) if meanwhile is not None else None
-        outcome = await world.run(steps, workloads={options.use: workload}, history=history, base=base)
+        run = asyncio.create_task(world.run(steps, workloads={options.use: workload}, history=history, base=base))
+        if cut is not None:
+            await asyncio.sleep(cut)
+            run.cancel()
+        await asyncio.wait({run})
+        outcome = Outcome((), ()) if run.cancelled() else run.result()
         if beside is not None:
             beside.cancel()
             await asyncio.gather(beside, return_exceptions=True)

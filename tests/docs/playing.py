@@ -23,8 +23,11 @@ from nodeyard.providers.deployer.local.ports import PortLocks, bindable
 from .pages import ROOT, Block, Page
 
 PATIENCE = 120.0
-BY_HAND = ("21379", "21380", "21479", "21480", "21579", "21580")
-"""The ports of ``examples/by-hand/cluster``, which a test replaces by ports that it has reserved."""
+BY_HAND = (
+    *("21379", "21380", "21479", "21480", "21579", "21580"),
+    *("22656", "22657", "22756", "22757", "22856", "22857", "22956", "22957"),
+)
+"""The ports of ``examples/by-hand``, which a test replaces by ports that it has reserved."""
 
 
 @dataclass
@@ -116,6 +119,8 @@ class Player:
             self._nodeyard("down", run)
         for pids in {path.parent for path in self.folder.rglob("h?.pid")}:
             subprocess.run([self.folder / "examples/by-hand/cluster", "down", pids], check=True, timeout=PATIENCE)
+        for pids in {path.parent for path in self.folder.rglob("node?.pid")}:
+            subprocess.run([self.folder / "examples/by-hand/chain", "down", pids], check=True, timeout=PATIENCE)
 
 
 def check_output(block: Block, wanted: str, output: str) -> None:

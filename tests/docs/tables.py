@@ -27,6 +27,7 @@ from nodeyard.domain.node_client import Rung
 from nodeyard.domain.quantity import DURATION_PATTERN, NAME_PATTERN
 from nodeyard.errors import bootstrap, provider, runtime, validation
 from nodeyard.errors.base import WORST_FIRST, InternalError, Interrupted, NodeyardError
+from nodeyard.kinds.cometbft import settings as cometbft
 from nodeyard.kinds.etcd import flags
 from nodeyard.observability.schemas import schema as file_schema
 from nodeyard.ports.node_control import PROTOCOL_OF
@@ -457,12 +458,40 @@ def etcd_settings() -> str:
     return table(("value", "settings"), rows)
 
 
+def cometbft_own() -> str:
+    """Settings that Nodeyard makes itself, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for key, reason in cometbft.CONTROLLED.items():
+        reasons.setdefault(reason, []).append(key)
+    rows = [(", ".join(code(key) for key in found), reason) for reason, found in reasons.items()]
+    return table(("settings", "why a scenario cannot set them"), rows)
+
+
+def cometbft_settings() -> str:
+    rows = [
+        ("whole number", ", ".join(code(key) for key in sorted(cometbft.NUMBERS))),
+        ("true or false", ", ".join(code(key) for key in sorted(cometbft.SWITCHES))),
+        ("duration as Go writes it", ", ".join(code(key) for key in sorted(cometbft.DURATIONS))),
+        ("text", ", ".join(code(key) for key in sorted(cometbft.TEXTS))),
+        *((", ".join(code(word) for word in words), code(key)) for key, words in sorted(cometbft.CHOICES.items())),
+    ]
+    return table(("value", "settings"), rows)
+
+
+def cometbft_genesis() -> str:
+    numbers = {cometbft.POWER: cometbft.POWER_DEFAULT, **cometbft.GENESIS_NUMBERS}
+    return table(("setting", "default"), [(code(key), str(value)) for key, value in numbers.items()])
+
+
 # --- pages ----------------------------------------------------------------------------------------------------------
 
 MAKERS: Mapping[str, Callable[..., str]] = {
     "capabilities": capabilities,
     "checks": checks,
     "errors": errors,
+    "cometbft-genesis": cometbft_genesis,
+    "cometbft-own": cometbft_own,
+    "cometbft-settings": cometbft_settings,
     "etcd-own": etcd_own,
     "etcd-settings": etcd_settings,
     "events": events,

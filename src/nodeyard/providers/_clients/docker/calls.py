@@ -130,14 +130,15 @@ async def _there(container: Any, path: str) -> bool:
     return True
 
 
-def _packed(files: Sequence[FileToWrite]) -> bytes:
+def _packed(files: Sequence[FileToWrite]) -> io.BytesIO:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for file in files:
             info = tarfile.TarInfo(file.path)
             info.size, info.mode = len(file.content), 0o600 if file.secret else 0o644
             tar.addfile(info, io.BytesIO(file.content))
-    return out.getvalue()
+    out.seek(0)
+    return out
 
 
 async def execute(engine: Engine, container: str, argv: Sequence[str], *, timeout: float, node: str) -> ExecResult:

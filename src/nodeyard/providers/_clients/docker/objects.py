@@ -125,7 +125,7 @@ async def remove_images(engine: Engine, wanted: Mapping[str, str]) -> list[Gone]
     """Remove all images with these labels that no container uses."""
 
     async def find(docker: Any) -> list[Thing]:
-        found = await docker.images.list(filters=json.dumps(label_filter(wanted)))
+        found = await docker.images.list(filters=label_filter(wanted))
         return [_thing({**one, "Names": one.get("RepoTags")}) for one in found]
 
     return await _remove(engine, "image", find, lambda docker, thing: docker.images.delete(thing.id, force=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,7 @@ class Images:
         )
 
         async def load(docker: Any) -> list[Any]:
-            return list(await docker.images.import_image(data))
+            return list(await docker.images.import_image(io.BytesIO(data)))
 
         said = await self._engine.call(load, "load an image")
         wrong = [line["error"] for line in said if "error" in line]

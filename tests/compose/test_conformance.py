@@ -24,7 +24,7 @@ from nodeyard.testing.conformance_deployer import LAST_WORD, OTHER_WORD, WORD, D
 from nodeyard.testing.fakes import context as fake_context
 from nodeyard.testing.recording import MemoryLedger
 
-from .engine import BUSYBOX, docker, env, ids, inspected, remains, shell
+from .engine import BUSYBOX, env, ids, inspected, remains, shell
 from .projects import Foreign
 
 pytestmark = pytest.mark.real
@@ -116,4 +116,4 @@ class TestAttach(AttachConformance):
         return self._setting(project=self.foreign.name, host=f"unix://{self.folder}/no.sock")
 
     def world(self) -> object:
-        return docker("ps", "-a", "--no-trunc", "--filter", f"label=com.docker.compose.project={self.foreign.name}")
+        return self.foreign.portrait()

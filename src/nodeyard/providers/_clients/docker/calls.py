@@ -12,7 +12,7 @@ from typing import Any
 import aiodocker
 
 from nodeyard.domain.launch_plan import FileToWrite
-from nodeyard.errors.provider import OperationFailed
+from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.node_control import ExecResult
 from nodeyard.providers._clients.docker.containers import Container, inspected, listed
 from nodeyard.providers._clients.docker.engine import CALL, Engine, Missing, label_filter
@@ -60,7 +60,11 @@ async def stop(engine: Engine, container: str, *, grace: float, node: str) -> No
 
 async def kill(engine: Engine, container: str, *, node: str) -> None:
     """Send SIGKILL; no effect on one that does not run."""
-    await _act(engine, "kill", node, container, lambda c: c.kill(signal="SIGKILL"), CALL)
+    try:
+        await _act(engine, "kill", node, container, lambda c: c.kill(signal="SIGKILL"), CALL)
+    except ProvisioningFailed as error:
+        if "is not running" not in str(error):
+            raise
 
 
 async def pause(engine: Engine, container: str, *, node: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from nodeyard.domain.capability import Capability
-from nodeyard.errors.provider import BackendUnavailable, OperationFailed
+from nodeyard.errors.provider import BackendUnavailable, OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import Json, LedgerEntry
 from nodeyard.ports.node_control import ExecResult, NodeState
 from nodeyard.ports.plugins import PluginContext
@@ -17,6 +19,8 @@ from nodeyard.providers._clients.docker.engine import Engine
 BY = "attach:compose"
 PAUSED, STOPPED = "paused", "stopped"
 """Inverses: let a container go on; start it again. ``data``: ``engine`` and ``container``, its id."""
+FORCED = 5.0
+"""Seconds for SIGKILL to take effect."""
 GRACE = 10.0
 """Seconds that a borrowed container has to end; the engine's own default, as ``docker stop`` has it."""
 
@@ -31,6 +35,7 @@ class BorrowedControl:
         self._context = context
         self._open: dict[str, LedgerEntry] = {}
         self._asked = False
+        self._ending = False
         self._turn = asyncio.Lock()
 
     def missing(self) -> Mapping[Capability, str]:
@@ -50,29 +55,30 @@ class BorrowedControl:
         return await self.state()
 
     async def start(self) -> None:
-        async with self._turn:
+        async with self._operation("start"):
             await self._started()
 
     async def stop(self) -> None:
-        async with self._turn:
+        async with self._operation("stop"):
             await self._stopped()
 
     async def restart(self) -> None:
-        async with self._turn:
+        async with self._operation("restart"):
             await self._stopped()
             await self._started()
 
     async def kill(self) -> None:
-        async with self._turn:
+        async with self._operation("kill"):
             if (await self._look()).runs:
                 await self._about_to(STOPPED)
-                self._asked = True
+                self._asked = self._ending = True
                 await calls.kill(self._engine, self.container.id, node=self._node)
                 await calls.ended(self._engine, self.container.id)
+                self._ending = False
                 self._settle(PAUSED)
 
     async def pause(self) -> None:
-        async with self._turn:
+        async with self._operation("pause"):
             found = await self._look()
             if not found.runs:
                 raise self._failed("pause", "is not running, so it cannot be paused", "its owner starts it")
@@ -81,7 +87,7 @@ class BorrowedControl:
                 await calls.pause(self._engine, found.id, node=self._node)
 
     async def resume(self) -> None:
-        async with self._turn:
+        async with self._operation("resume"):
             found = await self._look()
             if not found.runs:
                 raise self._failed("resume", "is not running, so it cannot be resumed", "its owner starts it")
@@ -93,6 +99,16 @@ class BorrowedControl:
     async def exec(self, argv: Sequence[str], *, timeout: float) -> ExecResult:
         return await calls.execute(self._engine, self.container.id, argv, timeout=timeout, node=self._node)
 
+    @asynccontextmanager
+    async def _operation(self, name: str) -> AsyncIterator[None]:
+        async with self._turn:
+            try:
+                yield
+            except ProvisioningFailed as error:
+                raise OperationFailed(
+                    error.message, node=self._node, operation=name, evidence=error.evidence, hint=error.hint
+                ) from error
+
     async def _look(self) -> Container:
         """The container now, remembered for its addresses. Raises ``OperationFailed`` if it was removed."""
         found = await calls.look(self._engine, self.container.id)
@@ -102,6 +118,11 @@ class BorrowedControl:
         return found
 
     async def _started(self) -> None:
+        if self._ending:  # a stop that was cut short: the engine carries it out, and would end what we start
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE + FORCED):
+                    await calls.ended(self._engine, self.container.id)
+            self._ending = False
         if not (await self._look()).runs:
             await calls.start(self._engine, self.container.id, node=self._node)
             await self._look()
@@ -112,9 +133,10 @@ class BorrowedControl:
         found = await self._look()
         if found.runs:
             await self._about_to(STOPPED)
-            self._asked = True
+            self._asked = self._ending = True
             await self._thaw(found)
             await calls.stop(self._engine, found.id, grace=GRACE, node=self._node)
+            self._ending = False
 
     async def _thaw(self, found: Container) -> None:
         if found.state == "paused":

@@ -229,6 +229,10 @@ class ComposeControl:
         """The container now; what happened to it since it was last seen is told first."""
         if self._container is None:
             return None
+        if self._life is not None and self._life.asked_to_end and not self._life.ended.is_set():
+            # Somebody's stop was cut short, and the engine may be carrying it out still: see it through.
+            await calls.kill(self._engine, self._container.id, node=self._node.name)
+            await self._told("stop")
         found = await calls.look(self._engine, self._container.id)
         if self._life is not None and (found is None or not found.runs or found.life != self._life.key):
             await self._told("look at it")

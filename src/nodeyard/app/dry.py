@@ -25,6 +25,7 @@ from nodeyard.kinds._http import HttpTransport
 from nodeyard.ledger.host import new_mark
 from nodeyard.observability.redaction import Redactor
 from nodeyard.ports.observer import Observer
+from nodeyard.ports.plugins import close_all
 
 PLANNING_SEED = 0
 """The seed of a plan for which none was chosen: a run chooses its own, and says so."""
@@ -63,7 +64,11 @@ async def _request(
             deadline=clock.now() + loaded.spec.deadline,
             give_up=_nothing_to_end,
         )
-        yield bootstrap_request(loaded, settings, registry, wires), redactor
+        request = bootstrap_request(loaded, settings, registry, wires)
+        try:
+            yield request, redactor
+        finally:
+            await close_all((request.deployer, request.attach))
 
 
 async def plan(loaded: LoadedScenario, settings: Settings, registry: Registry, *, seed: int | None) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from nodeyard.observability.redaction import Redactor
 from nodeyard.observability.summary import repeat_command, why_command
 from nodeyard.ports.deployer import CanHandOver
 from nodeyard.ports.observer import Observer
+from nodeyard.ports.plugins import close_all
 from nodeyard.runtime.bounded import Overran, bounded
 from nodeyard.runtime.exits import ExitWatch
 from nodeyard.runtime.history import History
@@ -117,7 +118,10 @@ class Session:
                 self.link = ReaperLink(self.ledger, gate, clock=clock, environment=environment, emit=self.emit)
                 async with self.link, HttpTransport(secrets) as transport:
                     self._wire(transport, secrets)
-                    yield self
+                    try:
+                        yield self
+                    finally:
+                        await close_all((self.bootstrap.deployer, self.bootstrap.attach))
             finally:
                 self.ledger.abandon()
         finally:

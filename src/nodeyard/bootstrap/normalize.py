@@ -129,6 +129,7 @@ def _borrowed(
         granted=ALWAYS_GRANTED | granted,
         exclusive=found.exclusive,
         alive=found.alive,
+        details=tuple(sorted(found.details.items())),
     )
     urls = tuple(sorted((port, end.url) for port, end in found.endpoints.items()))
     api = found.endpoints.get(kind.api_port)

@@ -44,6 +44,8 @@ class Origin:
     granted: frozenset[Capability] = ALWAYS_GRANTED
     exclusive: bool = False
     alive: bool = True
+    details: tuple[tuple[str, str], ...] = ()
+    """What else the source knows of it, for people: who owns a pod, by which way it is reached."""
 
     @property
     def ownership(self) -> Ownership:

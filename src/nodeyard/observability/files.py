@@ -88,6 +88,7 @@ def _origin(sighting: Sighting) -> dict[str, Any]:
         "supported": _ordered(origin.supported),
         "granted": _ordered(origin.granted),
         "alive": origin.alive,
+        "details": dict(origin.details),
     }
 
 

@@ -18,7 +18,7 @@ class Discovered:
 
     ``exclusive``: the locator is one physical instance. ``alive`` is what the provider knows, before it was asked.
     ``peer_id`` and ``network`` are what the source recorded of the node earlier, to be compared with what it says now;
-    ``None`` facts were not recorded.
+    ``None`` facts were not recorded. ``details`` is what else is worth telling people of it.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Discovered:
     alive: bool = True
     peer_id: str | None = None
     network: NetworkFacts = NetworkFacts()
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_external(node: ExternalNode, *, locator: str) -> Discovered:

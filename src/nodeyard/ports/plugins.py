@@ -10,7 +10,7 @@ and ``nodeyard.kind_files``, where the entry point refers to the package that ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -111,6 +111,21 @@ class CanCheck(Protocol):
 
     async def check(self) -> None:
         """Ask before anything is made whether it can be; makes and changes nothing. Raises a ``ProviderError``."""
+
+
+@runtime_checkable
+class CanClose(Protocol):
+    """A deployer or attach provider that holds connections, watches or listeners while its run lasts."""
+
+    async def close(self) -> None:
+        """Let go of them; what was made stands. Called at the end of whatever used it. Idempotent."""
+
+
+async def close_all(sources: Iterable[object]) -> None:
+    """Close those that can be closed."""
+    for source in sources:
+        if isinstance(source, CanClose):
+            await source.close()
 
 
 class AttachPlugin(Protocol):

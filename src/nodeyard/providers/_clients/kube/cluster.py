@@ -148,10 +148,23 @@ class Cluster:
             params["continue"] = more
 
     async def watch(
-        self, resource: Any, namespace: str | None, version: str, *, labels: str | None = None, seconds: int
+        self,
+        resource: Any,
+        namespace: str | None,
+        version: str,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        seconds: int,
     ) -> AsyncGenerator[tuple[str, Any], None]:
         """Every change after ``version`` as its type and the object, until the server ends it after ``seconds``."""
-        params = _given(watch="true", resourceVersion=version, timeoutSeconds=str(seconds), labelSelector=labels)
+        params = _given(
+            watch="true",
+            resourceVersion=version,
+            timeoutSeconds=str(seconds),
+            labelSelector=labels,
+            fieldSelector=fields,
+        )
         timeout = httpx2.Timeout(REQUEST, read=seconds + REQUEST)
         with self.asking("watch", plural(resource), namespace):
             async with self.http.stream("GET", path_of(resource, namespace), params=params, timeout=timeout) as reply:

@@ -27,11 +27,21 @@ Lost = Callable[[NodeyardError], None]
 class PodWatch:
     """The pods of a namespace that carry a label. ``start`` it, and ``stop`` it."""
 
-    def __init__(self, cluster: Cluster, namespace: str, labels: str, seen: Seen, lost: Lost) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        labels: str | None,
+        seen: Seen,
+        lost: Lost,
+        *,
+        fields: str | None = None,
+    ) -> None:
         self.pods: dict[str, Pod] = {}
         self._cluster = cluster
         self._namespace = namespace
         self._labels = labels
+        self._fields = fields
         self._seen = seen
         self._lost = lost
         self._task: asyncio.Task[None] | None = None
@@ -51,6 +61,10 @@ class PodWatch:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def refresh(self) -> None:
+        """List the pods again, now."""
+        await self._cluster.persist(self._list)
 
     async def until(self, look: Callable[[], T | None], *, deadline: float) -> T:
         """What ``look`` finds once it finds something; asked at every change.
@@ -80,7 +94,7 @@ class PodWatch:
         changed.set()
 
     async def _list(self) -> str:
-        found, version = await self._cluster.list_all(Pod, self._namespace, labels=self._labels)
+        found, version = await self._cluster.list_all(Pod, self._namespace, labels=self._labels, fields=self._fields)
         present = {pod.metadata.name: pod for pod in found}
         for name in [name for name in self.pods if name not in present]:
             self._tell(name, None)
@@ -115,7 +129,9 @@ class PodWatch:
                 pause = PACE.next(pause)
 
     async def _watch(self, version: str) -> None:
-        changes = self._cluster.watch(Pod, self._namespace, version, labels=self._labels, seconds=SERVER_TIMEOUT)
+        changes = self._cluster.watch(
+            Pod, self._namespace, version, labels=self._labels, fields=self._fields, seconds=SERVER_TIMEOUT
+        )
         async with aclosing(changes):
             async for change, pod in changes:
                 self._tell(pod.metadata.name, None if change == "DELETED" else pod)

@@ -195,6 +195,12 @@ class K8sDeployer:
         await self._part()
         return problems
 
+    async def close(self) -> None:
+        """See ``ports.plugins.CanClose``: the network stands, and nobody watches it from here any more."""
+        self._run.closed = True
+        await self._lease.end()
+        await self._run.close()
+
     async def _part(self) -> None:
         """Let the watch tell the end of every pod, then close it."""
         with suppress(TimeoutError):

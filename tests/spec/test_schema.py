@@ -33,8 +33,6 @@ SEEN_BY_THE_LOADER_ALONE = frozenset(
         "patches", "unknown-role",
         # files and variables of this machine
         "secret-env-missing", "secrets-missing", "tls-missing-files",
-        # what is not installed here is no fault of the file
-        "attach-k8s",
         # one part of a scenario against another
         "attached-quorum-above", "duplicate-external-names", "duplicate-node-names", "local-port-range",
         "local-ports-twice", "name-without-index", "parallel-targets", "quorum-above", "run-beside-steps",

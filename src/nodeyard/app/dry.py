@@ -13,8 +13,8 @@ from nodeyard.app.registry import Registry
 from nodeyard.app.run_folder import new_run_id
 from nodeyard.app.spec_loader import LoadedScenario
 from nodeyard.app.wiring import NoLedger, Wires, bootstrap_request, check_labels, step_labels
+from nodeyard.bootstrap import plan_view
 from nodeyard.bootstrap.orchestrator import Orchestrator
-from nodeyard.bootstrap.plan_view import plan_document
 from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain.events import Event
 from nodeyard.domain.launch_plan import AT_RUN
@@ -74,13 +74,19 @@ async def _request(
 async def plan(loaded: LoadedScenario, settings: Settings, registry: Registry, *, seed: int | None) -> dict[str, Any]:
     """``plan.json`` of a run that would be made now. Raises ``SpecInvalid`` for programs that are not there."""
     async with _request(loaded, settings, registry, seed) as (request, redactor):
-        document = await plan_document(
+        document = await plan_view.plan_document(
             request, run=AT_RUN, steps=step_labels(loaded.spec), checks=check_labels(loaded.spec)
         )
         shown: dict[str, Any] = redactor.value(document)
     if seed is None and loaded.spec.seed is None:
         shown["seed"] = AT_RUN
     return shown
+
+
+async def manifests(loaded: LoadedScenario, settings: Settings, registry: Registry, *, seed: int | None) -> str:
+    """What a run would hand to its backend. Raises ``UsageError`` for a deployer that has no such text."""
+    async with _request(loaded, settings, registry, seed) as (request, redactor):
+        return redactor.text(await plan_view.manifests(request))
 
 
 async def survey(

@@ -11,9 +11,10 @@ from typing import Any
 
 from nodeyard._aio.clock import SystemClock
 from nodeyard.app.config import Settings
-from nodeyard.app.gc import GcReport, Judgement, collect, judge
+from nodeyard.app.gc import Action, GcReport, GcRow, Judgement, collect, judge
 from nodeyard.app.gc import take_down as carry_out_run
 from nodeyard.app.reaper import installed_tools, quiet
+from nodeyard.app.registry import installed
 from nodeyard.app.run_folder import RunFolder, find_run, runs_in
 from nodeyard.bootstrap.cleanup import CleanupReport
 from nodeyard.errors.base import NodeyardError
@@ -27,6 +28,7 @@ from nodeyard.observability.journal import Journal
 from nodeyard.observability.report import write_report
 from nodeyard.observability.tables import RunRow
 from nodeyard.ports.observer import Emit
+from nodeyard.ports.plugins import CanCollect, Collection, Leftover
 
 STATE_OF = {
     Judgement.LIVE: "running",
@@ -198,9 +200,35 @@ def _nothing() -> None:
     """There is no journal to close."""
 
 
-async def collect_garbage(settings: Settings, *, dry_run: bool, older_than: float) -> GcReport:
-    """Remove what dead runs of this host left. See ``gc.collect``."""
-    return await collect(
+async def collect_garbage(
+    settings: Settings, *, dry_run: bool, older_than: float, context: str | None = None
+) -> GcReport:
+    """Remove what dead runs of this host left. See ``gc.collect``. With ``context`` also what runs of any host left in
+    the backends that know a context of that name.
+    """
+    report = await collect(
         settings.state, equip=installed_tools(settings.environment), clock=SystemClock(), emit=quiet,
         dry_run=dry_run, older_than=older_than,
     )  # fmt: skip
+    if context is None:
+        return report
+    order = Collection(settings.environment, SystemClock(), dry_run, older_than)
+    known = {row.run for row in report.rows if row.action is not Action.KEPT}
+    rows: list[GcRow] = []
+    for plugin in installed().deployers.usable().values():
+        if isinstance(plugin, CanCollect):
+            rows += [_row_of(left, order) for left in await plugin.collect(context, order) if left.run not in known]
+    return GcReport((*report.rows, *rows))
+
+
+def _row_of(left: Leftover, order: Collection) -> GcRow:
+    """What a backend told of one run, as a row among those of ledgers."""
+    if left.error is not None:
+        action = Action.INCOMPLETE
+    elif left.live:
+        action = Action.KEPT
+    else:
+        action = Action.WOULD_REMOVE if order.dry_run else Action.REMOVED
+    judgement = Judgement.LIVE if left.live else Judgement.EXPIRED
+    reason = left.error.message if left.error is not None else f"in {left.place}"
+    return GcRow(left.run, Path(left.place), action, judgement, resources=left.resources, reason=reason)

@@ -6,12 +6,14 @@ Uses the same pure functions as the run itself: planning, peering, rendering, th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from nodeyard.bootstrap import normalize, orchestrator, peering, planning
 from nodeyard.bootstrap.request import BootstrapRequest
-from nodeyard.domain.launch_plan import AT_RUN, NodePlan, Seed
+from nodeyard.domain.launch_plan import AT_RUN, LaunchPlan, NodePlan, Seed
 from nodeyard.domain.node_inventory import NodeInventory
-from nodeyard.ports.deployer import DeploymentPlan
+from nodeyard.errors.validation import UsageError
+from nodeyard.ports.deployer import DeploymentPlan, HasManifests
 from nodeyard.ports.kind import CanAdopt, CanJoin, JoinTicket, RenderRequest
 from nodeyard.ports.ledger import Json
 
@@ -30,7 +32,11 @@ async def plan_document(
         "scenario": spec.name,
         "seed": request.seed,
         "mode": spec.source.mode,
-        "nodes": [_node(plan, planned, early, deployment, request) for plan in planned] if deployment else [],
+        "nodes": [
+            _document(plan, _node(plan, planned, early, deployment, request), deployment)
+            for plan in planned
+            if deployment is not None
+        ],
         "borrowed": [
             {
                 "name": found.sighting.name,
@@ -51,13 +57,36 @@ async def plan_document(
     }
 
 
+async def manifests(request: BootstrapRequest) -> str:
+    """What a run would hand to its backend, as its deployer writes it. Raises ``UsageError`` where there is no such
+    text, ``SpecInvalid`` as ``plan_document``.
+    """
+    deployer = request.deployer
+    if deployer is None or not isinstance(deployer, HasManifests):
+        what = f"the deployer '{deployer.source}'" if deployer is not None else "a scenario without managed nodes"
+        raise UsageError(f"{what} has no manifests", hint="'nodeyard plan' shows what a run would make")
+    planned = planning.plan_nodes(request.spec, request.kinds)
+    await orchestrator.resolve_programs(request, planned)
+    early, deployment = orchestrator.early_inventory(request, planned), deployer.plan(planned)
+    return deployer.manifests([_node(plan, planned, early, deployment, request).launch for plan in planned])
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """How one node would be launched."""
+
+    seeds: Sequence[str]
+    joins: bool
+    launch: LaunchPlan
+
+
 def _node(
     plan: NodePlan,
     together: Sequence[NodePlan],
     early: NodeInventory,
     deployment: DeploymentPlan,
     request: BootstrapRequest,
-) -> dict[str, Json]:
+) -> _Rendered:
     kind = request.kind(plan.kind)
     mine = [p for p in together if p.kind == plan.kind]
     candidates = [c for node in early for c in peering.candidates_of(node)]
@@ -86,14 +115,18 @@ def _node(
         material=material,
         ticket=ticket,
     )
-    launch = kind.render(render)
+    return _Rendered([c.node for c in chosen], joins, kind.render(render))
+
+
+def _document(plan: NodePlan, rendered: _Rendered, deployment: DeploymentPlan) -> dict[str, Json]:
+    launch = rendered.launch
     return {
         "name": plan.name,
         "kind": plan.kind,
         "role": plan.role,
         "on_demand": plan.on_demand,
-        "joins": joins,
-        "seeds": [c.node for c in chosen],
+        "joins": rendered.joins,
+        "seeds": list(rendered.seeds),
         "ports": {port.name: deployment.places[plan.name].advertise(port.name) for port in plan.ports},
         "program": deployment.programs.get(plan.name, AT_RUN),
         "args": list(launch.args),

@@ -72,8 +72,11 @@ def show_error(error: BaseException, *, as_json: bool) -> int:
     """A typed error for people, or as a document; a defect leaves its traceback in a file. Returns the exit status."""
     known = error if isinstance(error, NodeyardError) else _defect(error)
     if as_json:
-        print_json({"exit_status": int(known.exit_status), "errors": error_records(known)})
+        remedy = {"remedy": known.remedy} if known.remedy else {}
+        print_json({"exit_status": int(known.exit_status), "errors": error_records(known), **remedy})
     else:
+        if known.remedy:
+            click.echo(known.remedy, nl=False)  # a result: it can be piped to what applies it
         for line in error_lines(known):
             say(line)
     return int(known.exit_status)

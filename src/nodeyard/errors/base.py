@@ -45,12 +45,14 @@ class NodeyardError(Exception):
     """An error with a fact, its evidence and what to do about it.
 
     ``message`` states the fact in one sentence. ``evidence`` are lines seen on the way (log lines, answers).
-    ``hint`` is one action that a newcomer can take. ``layer`` and ``code`` are stable and machine-readable.
+    ``hint`` is one action that a newcomer can take; ``remedy`` a text that does it when it is applied, or empty.
+    ``layer`` and ``code`` are stable and machine-readable.
     """
 
     layer: ClassVar[str] = "internal"
     code: ClassVar[str] = "error"
     exit_status: ClassVar[ExitStatus] = ExitStatus.INTERNAL
+    remedy: str = ""
 
     def __init__(
         self,

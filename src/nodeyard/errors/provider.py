@@ -27,9 +27,25 @@ class CredentialsRefused(ProviderError):
 
 
 class PermissionMissing(ProviderError):
-    """The backend knows us and does not permit it; the message names verb and resource."""
+    """The backend knows us and does not permit it; the message names verb and resource.
+
+    ``remedy`` is a text that whoever may permit it can apply as it stands; empty where there is none.
+    """
 
     code = "permission-missing"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str | None = None,
+        operation: str | None = None,
+        evidence: Sequence[str] = (),
+        hint: str | None = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, node=node, operation=operation, evidence=evidence, hint=hint)
+        self.remedy = remedy
 
 
 class BackendRefused(ProviderError):

@@ -105,6 +105,41 @@ class CanVisit(Protocol):
         """A way to run commands beside a node. Does nothing yet."""
 
 
+@dataclass(frozen=True)
+class Collection:
+    """How a backend is to be searched for what runs left whose machine is gone. ``older_than``: seconds that a run must
+    have gone without a sign, beyond its own time; ``within``: seconds for all of it.
+    """
+
+    environment: Mapping[str, str]
+    clock: Clock
+    dry_run: bool = False
+    older_than: float = 0.0
+    within: float = 60.0
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What one run left in a backend. ``live``: it gave a sign of life in time, and was not touched."""
+
+    run: str
+    place: str
+    live: bool = False
+    resources: tuple[str, ...] = ()
+    error: NodeyardError | None = None
+
+
+@runtime_checkable
+class CanCollect(Protocol):
+    """A deployer plugin whose resources tell by themselves whose they are, and whether their runner lives."""
+
+    async def collect(self, context: str, collection: Collection) -> Sequence[Leftover]:
+        """Find every run in the backend that ``context`` names, and remove all of those that are dead.
+
+        Raises a ``ProviderError`` when it cannot be searched.
+        """
+
+
 @runtime_checkable
 class CanCheck(Protocol):
     """A deployer or attach provider with something to check that takes the world: an engine, a cluster, permissions."""

@@ -46,12 +46,17 @@ def _show_down(run: str, report: CleanupReport, *, as_json: bool) -> int:
 @click.command("gc")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
 @click.option("--older-than", type=options.DurationType(), default="0s", help="Only runs that began before.")
+@click.option(
+    "--context", metavar="NAME", help="Also in the cluster of this context, what dead runs of any machine left there."
+)
 @options.json_option
-def gc_verb(dry_run: bool, older_than: float, as_json: bool) -> int:
+def gc_verb(dry_run: bool, older_than: float, context: str | None, as_json: bool) -> int:
     """Remove what dead runs of this machine left behind. Live runs, and those of other hosts, are never touched."""
     from nodeyard.app.looking import collect_garbage
 
-    report = asyncio.run(collect_garbage(options.settings_of(), dry_run=dry_run, older_than=older_than))
+    report = asyncio.run(
+        collect_garbage(options.settings_of(), dry_run=dry_run, older_than=older_than, context=context)
+    )
     return _show_gc(report, as_json=as_json)
 
 

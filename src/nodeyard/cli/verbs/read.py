@@ -50,18 +50,28 @@ def validate_verb(files: tuple[Path, ...], variables: dict[str, str], as_json: b
 @options.seed_option
 @options.var_option
 @options.output_option
+@click.option("--manifests", is_flag=True, help="Print what the deployer's backend would be given, and nothing else.")
 @options.json_option
 def plan_verb(
-    file: Path, deployer: str | None, seed: int | None, variables: dict[str, str], output: str | None, as_json: bool
+    file: Path,
+    deployer: str | None,
+    seed: int | None,
+    variables: dict[str, str],
+    output: str | None,
+    manifests: bool,
+    as_json: bool,
 ) -> int:
     """Show every node, seed, port, file and check that a run would make; what only the run can know is 'at-run'."""
-    from nodeyard.app.dry import plan
+    from nodeyard.app import dry
     from nodeyard.app.registry import installed
 
     settings = options.settings_of(output)
     scenario = options.load(file, settings, variables, deployer)
     options.check_variables(variables, set(scenario.used))
-    document = asyncio.run(plan(scenario, settings, installed(), seed=seed))
+    if manifests:
+        click.echo(asyncio.run(dry.manifests(scenario, settings, installed(), seed=seed)), nl=False)
+        return int(ExitStatus.PASS)
+    document = asyncio.run(dry.plan(scenario, settings, installed(), seed=seed))
     return _show_plan(document, as_json=as_json)
 
 

@@ -10,7 +10,9 @@ from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.errors.base import NodeyardError
+from nodeyard.errors.provider import PermissionMissing
 from nodeyard.ports.ledger import Json
+from nodeyard.providers._clients.kube import texts
 from nodeyard.providers._clients.kube.cluster import Cluster
 
 NAME = "nodeyard"
@@ -93,6 +95,17 @@ def manifest(missing: Sequence[Right], who: Mapping[str, Json]) -> list[Mapping[
             {"apiVersion": api, "kind": f"{kind}Binding", "metadata": meta, "roleRef": reference, "subjects": [who]}
         )
     return made
+
+
+async def refused(cluster: Cluster, missing: Sequence[Right]) -> PermissionMissing:
+    """The error of rights that are lacking, with the roles that would grant them."""
+    more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+    return PermissionMissing(
+        f"not permitted to {', '.join(map(str, missing[:4]))}{more}",
+        operation="check",
+        hint="have the roles that 'nodeyard preflight' prints applied: pipe them to 'kubectl apply -f -'",
+        remedy=texts.as_yaml(manifest(missing, await subject(cluster))),
+    )
 
 
 def _rules(mine: Sequence[Right]) -> list[Json]:

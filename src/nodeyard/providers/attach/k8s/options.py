@@ -24,7 +24,7 @@ class K8sAttachOptions(AttachOptions):
     context: str | None = Field(default=None, description="context of the kubeconfig; without one the current context")
     namespace: Annotated[
         tuple[NodeName, ...],
-        BeforeValidator(_as_list, json_schema_input_type=NodeName | Annotated[list[NodeName], Field(min_length=1)]),
+        BeforeValidator(_as_list, json_schema_input_type=NodeName | list[NodeName]),
     ] = Field(default=(), description="namespace, or a list of them; without one that of the context")
     selector: str | None = Field(default=None, description="label selector, as kubectl takes it: app=etcd,tier!=test")
     fields: str | None = Field(default=None, description="field selector, as kubectl takes it: spec.nodeName=node-1")

@@ -11,12 +11,12 @@ from lightkube.resources.core_v1 import Pod
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import Endpoint, Scheme
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.provider import DiscoveryFailed, NodeUnreachable, PermissionMissing
+from nodeyard.errors.provider import DiscoveryFailed, NodeUnreachable
 from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.attach import Discovered, Discovery
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
-from nodeyard.providers._clients.kube import rights, texts
+from nodeyard.providers._clients.kube import rights
 from nodeyard.providers._clients.kube.cluster import Cluster
 from nodeyard.providers._clients.kube.config import reach
 from nodeyard.providers._clients.kube.watch import PodWatch
@@ -70,14 +70,7 @@ class K8sProvider:
         missing = await rights.lacking(self.cluster, wanted)
         if not missing:
             return
-        roles = texts.as_yaml(rights.manifest(missing, await rights.subject(self.cluster)))
-        raise PermissionMissing(
-            f"not permitted to {', '.join(map(str, missing[:4]))}"
-            + (f" and {len(missing) - 4} more" if len(missing) > 4 else ""),
-            operation="check",
-            evidence=roles.splitlines(),
-            hint="have an administrator apply these roles with 'kubectl apply -f'",
-        )
+        raise await rights.refused(self.cluster, missing)
 
     async def discover(self) -> Discovery:
         """List the pods now, and watch them from here on. Raises ``DiscoveryFailed``."""
@@ -136,7 +129,9 @@ class K8sProvider:
 
     def _discovered(self, node: Seen) -> Discovered:
         assert self._ways is not None
-        endpoints = {port: self._endpoint(node, port) for port in node.ports}
+        held = self._controls[node.name].pod
+        reached = [port for port in node.ports if self._ways.address(node, port, held) is not None]
+        endpoints = {port: self._endpoint(node, port) for port in reached}
         details = {"owner": node.owner, "access": self._ways.way, "uid": node.uid}
         return Discovered(node.name, node.locator, endpoints, exclusive=True, details=details)
 

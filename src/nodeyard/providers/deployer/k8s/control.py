@@ -162,9 +162,10 @@ class K8sControl:
         """Start the program in the pod that is there. Its container may only just come back."""
         container = await self._maker.until_running()
         self._unsure = True
-        if changed:
-            for file in launch.files:
-                await self._keeper.put(file.path, file.content, secret=file.secret)
+        for file in launch.files if changed else ():
+            await self._keeper.put(file)
+        for file in launch.initial:
+            await self._keeper.put(file, initial=True)
         env = await self._variables(launch) if changed or self._maker.env_changed else {}
         self._maker.env_changed = self._maker.env_changed or changed
         await self._keeper.start(launch.argv, env)

@@ -13,7 +13,7 @@ from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain import events
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.provider import BackendRefused, NodeUnreachable, PermissionMissing, ProvisioningFailed
+from nodeyard.errors.provider import BackendRefused, NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
 from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.ledger import RemovalContext, removal_order
@@ -54,6 +54,7 @@ class K8sDeployer:
 
     def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
         layout = self._run.layout
+        self._nodes = {node.name: node for node in nodes}
         places = {node.name: place_of(node, layout) for node in nodes}
         programs = {node.name: f"image {self._run.images.get(node.name, AT_RUN)}" for node in nodes}
         resources = [f"namespace {layout.namespace}"] if layout.owns_namespace else []
@@ -67,14 +68,7 @@ class K8sDeployer:
         run = self._run
         missing = await rights.lacking(run.cluster, permissions.needed(run.layout, self._options))
         if missing:
-            roles = texts.as_yaml(rights.manifest(missing, await rights.subject(run.cluster)))
-            raise PermissionMissing(
-                f"not permitted to {', '.join(map(str, missing[:4]))}"
-                + (f" and {len(missing) - 4} more" if len(missing) > 4 else ""),
-                operation="check",
-                evidence=roles.splitlines(),
-                hint="have an administrator apply these roles with 'kubectl apply -f'",
-            )
+            raise await rights.refused(run.cluster, missing)
         if not run.layout.owns_namespace and await run.cluster.get(Namespace, run.layout.namespace) is None:
             raise ProvisioningFailed(
                 f"there is no namespace '{run.layout.namespace}'",
@@ -115,7 +109,6 @@ class K8sDeployer:
         places: dict[str, Place] = {}
         for node in plan.nodes:
             place = place_of(node, layout)
-            self._nodes[node.name] = node
             self._controls[node.name] = K8sControl(node, place, run)
             places[node.name] = place
         return places
@@ -135,6 +128,7 @@ class K8sDeployer:
     async def start(self, launches: Sequence[LaunchPlan]) -> None:
         for launch in launches:
             self.prepare(launch)
+        self._write_manifests()
         outcomes = await side_by_side(
             lambda launch: self._controls[launch.node].launch_first(), launches, at_once=AT_ONCE
         )
@@ -144,6 +138,13 @@ class K8sDeployer:
                 raise error
         if failed:
             raise failed[0]
+
+    def _write_manifests(self) -> None:
+        """Keep what the cluster is given in the run's folder, for people; a full disk is told elsewhere."""
+        known = [control.launch for control in self._controls.values() if control.launch is not None]
+        with suppress(OSError):
+            self._context.folder.mkdir(parents=True, exist_ok=True)
+            (self._context.folder / MANIFESTS).write_text(self.manifests(known), encoding="utf-8")
 
     def prepare(self, launch: LaunchPlan) -> None:
         self._known(launch.node).launch = launch

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from nodeyard.domain.launch_plan import FileToWrite
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import OperationFailed
 from nodeyard.ports.node_control import ExecResult
 from nodeyard.providers._clients.kube.cluster import Cluster
-from nodeyard.providers.deployer.k8s.layout import CONFIG, CONTAINER, KEEPER, WORK
+from nodeyard.providers.deployer.k8s.layout import CONFIG, CONTAINER, DATA, KEEPER, WORK
 
 REPLY = 15.0
 """Seconds for the keeper to reply, beside the time that an act itself may take."""
@@ -68,13 +69,15 @@ class Keeper:
         payload = b"".join(word.encode() + b"\0" for word in words)
         return await self.tell("start", str(len(payload)), stdin=payload)
 
-    async def put(self, path: str, content: bytes, *, secret: bool) -> None:
-        """Write a file below the config folder."""
-        argv = [KEEPER, "put", f"{CONFIG}/{path}", "0600" if secret else "0644", str(len(content))]
-        done = await self.run(argv, timeout=REPLY, stdin=content, operation="put")
+    async def put(self, file: FileToWrite, *, initial: bool = False) -> None:
+        """Write a file below the config folder; an initial one below the data folder, if it is not there."""
+        verb, folder = ("put-missing", DATA) if initial else ("put", CONFIG)
+        mode, size = "0600" if file.secret else "0644", str(len(file.content))
+        argv = [KEEPER, verb, f"{folder}/{file.path}", mode, size]
+        done = await self.run(argv, timeout=REPLY, stdin=file.content, operation="put")
         if done.status:
             raise OperationFailed(
-                f"the file '{path}' could not be written", node=self.node, operation="patch",
+                f"the file '{file.path}' could not be written", node=self.node, operation="patch",
                 evidence=[done.stderr.strip()], hint="is the disk of its machine full?",
             )  # fmt: skip
 

@@ -43,6 +43,15 @@ class Owner:
     uid: str
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A rendered file and where the program sees it; an ``initial`` one is the node's own once it is there."""
+
+    target: str
+    file: FileToWrite
+    initial: bool = False
+
+
 def namespace(layout: Layout) -> Manifest:
     """The run's own namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": _meta(layout, layout.namespace, inside=False)}
@@ -87,8 +96,10 @@ def node_objects(
 ) -> list[Manifest]:
     """Everything of one node; its pod comes last."""
     name = layout.pod(node.name)
-    plain = [file for file in launch.files if not file.secret]
-    secret = [file for file in launch.files if file.secret]
+    placed = [Placed(f"{CONFIG}/{file.path}", file) for file in launch.files]
+    placed += [Placed(f"{DATA}/{file.path}", file, initial=True) for file in launch.initial]
+    plain = [item for item in placed if not item.file.secret]
+    secret = [item for item in placed if item.file.secret]
     env, hidden = _variables({**node.env, **launch.env}, reveal)
     made: list[Manifest] = []
     if plain:
@@ -113,8 +124,11 @@ def node_objects(
 
 def without_secrets(launch: LaunchPlan) -> LaunchPlan:
     """The same plan with its secret files empty, for people to see."""
-    files = tuple(replace(file, content=HIDDEN.encode()) if file.secret else file for file in launch.files)
-    return replace(launch, files=files)
+
+    def shown(files: Sequence[FileToWrite]) -> tuple[FileToWrite, ...]:
+        return tuple(replace(file, content=HIDDEN.encode()) if file.secret else file for file in files)
+
+    return replace(launch, files=shown(launch.files), initial=shown(launch.initial))
 
 
 def _meta(
@@ -138,9 +152,9 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _contents(files: Sequence[FileToWrite]) -> dict[str, str]:
+def _contents(files: Sequence[Placed]) -> dict[str, str]:
     """Contents by key: a key holds no slash, so the path stands where the volume is mounted."""
-    return {f"file-{index}": _base64(file.content) for index, file in enumerate(files)}
+    return {f"file-{index}": _base64(item.file.content) for index, item in enumerate(files)}
 
 
 def _holder(
@@ -194,8 +208,8 @@ def _pod(
     launch: LaunchPlan,
     image: str,
     env: Mapping[str, str],
-    plain: Sequence[FileToWrite],
-    secret: Sequence[FileToWrite],
+    plain: Sequence[Placed],
+    secret: Sequence[Placed],
 ) -> dict[str, Json]:
     spec: dict[str, Json] = {
         "hostname": node.name,
@@ -249,8 +263,8 @@ def _container(
     launch: LaunchPlan,
     image: str,
     env: Mapping[str, str],
-    plain: Sequence[FileToWrite],
-    secret: Sequence[FileToWrite],
+    plain: Sequence[Placed],
+    secret: Sequence[Placed],
 ) -> dict[str, Json]:
     name = layout.pod(node.name)
     hidden = sorted({**node.env, **launch.env}.keys() - env.keys())
@@ -289,12 +303,13 @@ def _literal(text: str) -> str:
     return text.replace("$(", "$$(")
 
 
-def _copies(plain: Sequence[FileToWrite], secret: Sequence[FileToWrite]) -> list[str]:
+def _copies(plain: Sequence[Placed], secret: Sequence[Placed]) -> list[str]:
     """The keeper's orders to copy files to where the program may change them."""
     words: list[str] = []
     for folder, files, mode in (("plain", plain, "0644"), ("secret", secret, "0600")):
-        for index, file in enumerate(files):
-            words += ["--file", f"{FILES}/{folder}/file-{index}", f"{CONFIG}/{file.path}", mode]
+        for index, item in enumerate(files):
+            how = "--initial" if item.initial else "--file"
+            words += [how, f"{FILES}/{folder}/file-{index}", item.target, mode]
     return words
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from nodeyard.domain.capability import Capability
@@ -10,7 +11,7 @@ from nodeyard.errors.validation import SourceUnsupported
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
 from nodeyard.ports.node_control import CanExec
-from nodeyard.ports.plugins import PluginContext, Visit
+from nodeyard.ports.plugins import Collection, Leftover, PluginContext, Visit
 from nodeyard.providers.deployer.k8s.options import K8sOptions
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ class K8sPlugin:
         from nodeyard.providers.deployer.k8s.visiting import K8sVisitor
 
         return K8sVisitor(node, visit)
+
+    async def collect(self, context: str, collection: Collection) -> Sequence[Leftover]:
+        """What runs left in the cluster of a context, by their leases."""
+        _machinery()
+        from nodeyard.providers.deployer.k8s.collecting import collect
+
+        return await collect(context, collection)
 
 
 def _machinery() -> type[K8sDeployer]:

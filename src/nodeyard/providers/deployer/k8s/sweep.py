@@ -90,6 +90,11 @@ class Sweep:
             removed += await self._remove_namespace(left)
         return Swept(tuple(pod.metadata.name for pod in pods), tuple(removed), left)
 
+    async def names(self) -> list[str]:
+        """Everything of the run, in words."""
+        found = zip((Pod, *KINDS), await self._all((Pod, *KINDS)), strict=True)
+        return [f"{kind.__name__.lower()} {item.metadata.name}" for kind, items in found for item in items]
+
     async def _all(self, kinds: Sequence[Any]) -> list[list[Any]]:
         outcomes = await side_by_side(self.find, kinds)
         for outcome in outcomes:

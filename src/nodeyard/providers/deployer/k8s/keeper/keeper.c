@@ -3,12 +3,13 @@
  *
  * Needs nothing of the image: no libc, no shell, no /tmp. `make keeper` builds it.
  *
- *   keeper run DIR [--file FROM TO MODE]... -- PROGRAM ARG...   process 1; DIR is an empty writable folder
+ *   keeper run DIR [--file|--initial FROM TO MODE]... -- PROGRAM ARG...   process 1; DIR is an empty writable folder;
+ *                                an initial file is copied only if there is none
  *   keeper ctl DIR stop SIGNAL MILLISECONDS | kill | pause | resume | state
  *   keeper ctl DIR wipe FOLDER     removes what is in FOLDER, unless the program runs
  *   keeper count FOLDER            prints how many entries it has
  *   keeper ctl DIR start LENGTH    LENGTH bytes of stdin: PROGRAM and ARGs, an empty text, NAME=VALUEs; each ends in NUL
- *   keeper put PATH MODE LENGTH    LENGTH bytes of stdin become a file
+ *   keeper put PATH MODE LENGTH    LENGTH bytes of stdin become a file; put-missing: only if there is none
  *   keeper env                     the variables of the container, each ending in NUL
  *   keeper exec SECONDS -- PROGRAM ARG...                       killed with all that it started when its time is over
  *
@@ -193,6 +194,11 @@ static int write_file(char *path, long mode, const char *data, ulong size) {
   return (int)sys(__NR_renameat2, AT_HERE, (long)draft, AT_HERE, (long)path, 0);
 #endif
 }
+static int exists(const char *path) {
+  long fd = sys(__NR_openat, AT_HERE, (long)path, O_RDONLY | O_CLOEXEC, 0, 0);
+  if (fd >= 0) sys(__NR_close, fd, 0, 0, 0, 0);
+  return fd >= 0;
+}
 static int copy_file(const char *from, char *to, long mode) {
   long fd = sys(__NR_openat, AT_HERE, (long)from, O_RDONLY | O_CLOEXEC, 0, 0);
   if (fd < 0) return -1;
@@ -370,11 +376,8 @@ static int keep(const char *dir, char **argv, char **env) {
     complain("cannot listen in ", dir, "");
     return 125;
   }
-  join(path, sizeof path, dir, "/started", "");
-  long before = sys(__NR_openat, AT_HERE, (long)path, O_RDONLY | O_CLOEXEC, 0, 0);
-  if (before >= 0) {
-    sys(__NR_close, before, 0, 0, 0, 0); /* this is a second container: the program ended, and stays down until asked */
-  } else {
+  /* In a second container the program ended in the first, and stays down until asked. */
+  if (!exists(join(path, sizeof path, dir, "/started", ""))) {
     note_started(dir);
     child = start_child(argv, env);
     starts++;
@@ -461,14 +464,15 @@ static int act(int argc, char **argv, char **env) {
   if (argc >= 3 && same(argv[1], "run")) {
     char **program = behind_dashes(argv);
     if (!program) return usage();
-    for (char **word = argv + 3; word + 4 < program && same(*word, "--file"); word += 4)
-      if (copy_file(word[1], word[2], octal(word[3]))) { complain(word[2], " cannot be written from ", word[1]); return 125; }
+    for (char **word = argv + 3; word + 4 < program && (same(*word, "--file") || same(*word, "--initial")); word += 4)
+      if (!(same(*word, "--initial") && exists(word[2])) && copy_file(word[1], word[2], octal(word[3]))) { complain(word[2], " cannot be written from ", word[1]); return 125; }
     return keep(argv[2], program, env);
   }
   if (argc >= 4 && same(argv[1], "ctl")) return ask(argv[2], argv + 3);
-  if (argc == 5 && same(argv[1], "put")) {
+  if (argc == 5 && (same(argv[1], "put") || same(argv[1], "put-missing"))) {
     long size = number(argv[4]);
     if (size >= LARGEST || take(0, buffer, (ulong)size) != size) { complain("not all of it came", "", ""); return 125; }
+    if (same(argv[1], "put-missing") && exists(argv[2])) return 0;
     if (write_file(argv[2], octal(argv[3]), buffer, (ulong)size)) { complain(argv[2], " cannot be written", ""); return 125; }
     return 0;
   }

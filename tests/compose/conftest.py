@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from e2e.support import Nodeyard
 from etcd.etcd_processes import BINARY
 
+from .command import Yard, environment
 from .engine import BUSYBOX, docker, needs_engine
 from .projects import Foreign, etcd_project
 
@@ -49,3 +51,15 @@ def foreign(etcd_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Three etcd nodes that somebody else started by ``docker compose up``."""
     with etcd_project(tmp_path_factory.mktemp("foreign"), etcd_image) as project:
         yield project
+
+
+@pytest.fixture
+def yard(etcd_image: str, tmp_path: Path) -> Iterator[Yard]:
+    """Nodeyard with an output folder of its own; a test that passes has left nothing in the engine."""
+    home = Nodeyard(tmp_path, range(0), extra=environment())
+    made = Yard(home, etcd_image)
+    try:
+        yield made
+        made.gone_soon()
+    finally:
+        made.close()

@@ -19,7 +19,7 @@ from nodeyard.domain.node_handle import NodeHandle, Origin
 from nodeyard.errors.base import NodeyardError
 from nodeyard.observability.files import node_folder, write_text
 from nodeyard.observability.redaction import Redactor
-from nodeyard.ports.node_control import HasLogs, NodeControl, NodeState
+from nodeyard.ports.node_control import HasDiagnostics, HasLogs, NodeControl, NodeState
 
 PER_NODE = 5.0
 """Seconds that one node's evidence may take: it is asked when it is most likely not to answer."""
@@ -193,7 +193,8 @@ async def save_evidence(
     within: float = 30.0,
     per_node: float = PER_NODE,
 ) -> tuple[str, ...]:
-    """Write ``nodes/NAME/diagnostics.txt``, and ``nodes/NAME/fetched.log`` where the output is not in a file already.
+    """Write ``nodes/NAME/diagnostics.txt``, ``nodes/NAME/fetched.log`` where the output is not in a file already, and
+    what the node's backend has to say in files of its own.
 
     Returns the files of evidence, new ones and logs that were there, relative to ``folder`` where they are below it.
     What could not be written or learned in time stands in ``evidence-problems.txt`` where even that can be written.
@@ -211,6 +212,8 @@ async def save_evidence(
         elif found.last_lines:
             text = await _whole_log(subject, per_node, problems)
             _write(target / FETCHED, hide.text(text), folder, saved, problems)
+        for name, text in (await _backend_files(subject, per_node, problems)).items():
+            _write(target / name, hide.text(text), folder, saved, problems)
 
     try:
         async with asyncio.timeout(within):
@@ -239,6 +242,22 @@ def _write(path: Path, text: str, folder: Path, saved: list[str], problems: list
 
 def _relative(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+async def _backend_files(subject: Subject, within: float, problems: list[str]) -> Mapping[str, str]:
+    """What the backend knows beside the output; of a borrowed node only where its source grants its logs."""
+    decision = authorize(subject.handle, Capability.LOGS)
+    if not decision.allowed or decision.origin is None or subject.control_of is None:
+        return {}
+    control = subject.control_of(decision.origin)
+    if not isinstance(control, HasDiagnostics):
+        return {}
+    try:
+        async with asyncio.timeout(within):
+            return await control.diagnostics()
+    except Exception as error:  # noqa: BLE001 - what could not be learned is a note
+        problems.append(f"{subject.handle.id}: its backend tells nothing: {_brief(error)}")
+        return {}
 
 
 async def _whole_log(subject: Subject, within: float, problems: list[str]) -> str:

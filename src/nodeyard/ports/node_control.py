@@ -118,6 +118,12 @@ class HasLogs(Protocol):
         """The last ``tail`` lines of all its output, or everything, oldest first; also after it ended."""
 
 
+@runtime_checkable
+class HasDiagnostics(Protocol):
+    async def diagnostics(self) -> Mapping[str, str]:
+        """What the backend knows of a node beyond its output, as texts by file name; also after it ended."""
+
+
 @dataclass(frozen=True)
 class ExecResult:
     """The outcome of a command beside a node."""

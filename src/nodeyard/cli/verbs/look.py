@@ -70,9 +70,11 @@ def _show_run(found: RunView, *, as_json: bool) -> int:
 @options.json_option
 def logs_verb(run: str, node: str, tail: int | None, output: str | None, as_json: bool) -> int:
     """Show the output of a node: its standard output, then its errors."""
-    from nodeyard.app.looking import node_logs
+    import asyncio
 
-    lines = node_logs(options.settings_of(output), run, node, tail=tail)
+    from nodeyard.app.visiting import logs_of
+
+    lines = asyncio.run(logs_of(options.settings_of(output), run, node, tail=tail))
     return _show_lines(lines, node, as_json=as_json)
 
 

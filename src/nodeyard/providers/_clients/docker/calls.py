@@ -41,6 +41,12 @@ async def inspect(engine: Engine, container: str) -> Mapping[str, Any] | None:
     return said
 
 
+async def diagnosed(engine: Engine, container: str) -> Mapping[str, str]:
+    """``inspect.json`` of a container: its exit code, whether memory ran out, its ports and addresses, and all else."""
+    said = await inspect(engine, container)
+    return {"inspect.json": json.dumps(said, indent=2) + "\n"} if said is not None else {}
+
+
 async def look(engine: Engine, container: str) -> Container | None:
     """A container as it is now; ``None`` if it is not there."""
     said = await inspect(engine, container)

@@ -93,6 +93,9 @@ class BorrowedControl:
                 raise self._failed("resume", "is not running, so it cannot be resumed", "its owner starts it")
             await self._thaw(found)
 
+    async def diagnostics(self) -> Mapping[str, str]:
+        return await calls.diagnosed(self._engine, self.container.id)
+
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         return await calls.output(self._engine, self.container.id, tail)
 

@@ -155,6 +155,9 @@ class ComposeControl:
         volume = volume_name(self._project.context.mark.run, self._node.name)
         return await objects.entries(self._engine, volume, self._container.id, DATA_DIR)
 
+    async def diagnostics(self) -> Mapping[str, str]:
+        return await calls.diagnosed(self._engine, self._container.id) if self._container is not None else {}
+
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         present = await calls.output(self._engine, self._container.id, tail) if self._container is not None else []
         whole = [*self._earlier, *present]

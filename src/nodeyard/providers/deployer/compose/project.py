@@ -213,8 +213,11 @@ class Project:
         try:
             await poll.until(answers, clock=clock, deadline=clock.now() + RETURNING)
         except poll.Timeout:
-            self.give_up(error)
-            raise error from None
+            away = self.engine.unavailable(
+                f"went away and did not come back within {RETURNING:g}s", "watch nodes", evidence=[error.message]
+            )
+            self.give_up(away)
+            raise away from None
 
     def give_up(self, error: BackendUnavailable) -> None:
         """End the run because of its engine, once."""

@@ -104,3 +104,18 @@ class RpcNode(FakeTransport):
 
 
 dumps = json.dumps
+
+
+class Everything(FakeTransport):
+    """Answers every question with one value, and JSON-RPC with it as the result."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self._value = value
+
+    async def request(
+        self, endpoint: Endpoint, method: str, path: str, *, json: Any = None, text: str | None = None, timeout: float
+    ) -> Reply:
+        await asyncio.sleep(0)
+        rpc = isinstance(json, dict) and "jsonrpc" in json
+        return Reply(200, dumps({"result": self._value} if rpc else self._value), endpoint.url + path)

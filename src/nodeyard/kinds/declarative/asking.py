@@ -27,6 +27,8 @@ class NotPermitted(errors.NodeRefused):
     """The question needs something beside the node that its source does not support or grant; it never will."""
 
 
+LOG_LINES = 10_000
+"""Of the log, how many lines are looked at: the last ones."""
 GRANT = "add 'allow: [{}]' to its source if its owner agrees, or ask in another way"
 
 
@@ -166,7 +168,7 @@ class Asker:
         if self._beside.log is None:
             raise NotPermitted("its log cannot be read: its source does not grant 'logs'", hint=GRANT.format("logs"))
         async with asyncio.timeout(timeout):
-            lines = await self._beside.log.logs()
+            lines = await self._beside.log.logs(tail=LOG_LINES)
         return Answer(next((line for line in reversed(lines) if picking.matches(pattern, line)), ""), "its log")
 
 

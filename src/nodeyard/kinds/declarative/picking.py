@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import isfinite
 from typing import Any
 
 import jmespath
@@ -19,7 +20,7 @@ from nodeyard.errors import provider as errors
 from nodeyard.kinds.declarative.model import Pick, When
 
 SHOWN = 120
-NUMBER = re.compile(r"[+-]?\d+|0x[0-9a-fA-F]+")
+NUMBER = re.compile(r"[+-]?[0-9]{1,100}|0x[0-9a-fA-F]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def text_of(value: Any, what: str, answer: Answer) -> str | None:
 def whole_number_of(value: Any, what: str, answer: Answer) -> int:
     """Raises ``NodeAnswerInvalid`` for anything that is no whole number."""
     number = number_of(value)
-    if number is None or number != int(number):
+    if number is None or not isfinite(number) or number != int(number):
         shown = "nothing" if value is None else f"'{str(value)[:40]}'" if isinstance(value, str) else _named(value)
         raise answer.invalid(f"gives {shown} as {what}, where a whole number is wanted", hint="look at its 'find'")
     return int(number)

@@ -90,7 +90,8 @@ class DeclaredClient:
                 answered = rung if check.connect is not None else max(rung, min(_rung(check), Rung.API_ANSWERS))
                 return Probe(False, answered, detail)
             rung = max(rung, _rung(check))
-        return Probe(True, rung, detail)
+        # All that the file asks of a ready node is answered; the barrier identifies from this rung on.
+        return Probe(True, max(rung, Rung.API_ANSWERS), detail)
 
     async def _is_good(self, check: Check, position: int, look: _Look) -> tuple[bool, str]:
         """Whether a look is good, and what was seen."""

@@ -27,6 +27,7 @@ from nodeyard.bootstrap.normalize import Found
 from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain import events
 from nodeyard.domain.launch_plan import NodePlan
+from nodeyard.domain.network_rules import Effect
 from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.domain.sources import Attached, Managed
 from nodeyard.errors.bootstrap import PreflightFailed
@@ -34,6 +35,7 @@ from nodeyard.errors.provider import DiscoveryEmpty
 from nodeyard.errors.validation import Problem, SpecInvalid
 from nodeyard.ports.bootstrapped import Bootstrapped
 from nodeyard.ports.deployer import DeploymentPlan
+from nodeyard.ports.node_control import ShapesNetworks
 from nodeyard.ports.plugins import CanCheck
 
 PHASES = ("resolve", "plan", "discover", "normalise", "merge", "start", "readiness", "preflight", "hand-off")
@@ -102,7 +104,7 @@ class Orchestrator:
             if isinstance(source, CanCheck):
                 await source.check()
         early = early_inventory(request, planned)
-        problems = early_problems(request, planned, early)
+        problems = (*early_problems(request, planned, early), *await network_problems(request, request.attach))
         if problems:
             raise PreflightFailed(problems, hint="nothing was created; 'nodeyard plan' shows what the run would do")
         kinds = sorted({request.kind(None).name, *(p.kind for p in planned), *(n.kind for n in early)})
@@ -194,8 +196,21 @@ async def resolve_programs(request: BootstrapRequest, planned: Sequence[NodePlan
         if name not in specs
     ]
     problems += [Problem(message=text) for text in await request.deployer.resolve(planned, specs)]
+    problems += [Problem(message=text) for text in await network_problems(request, request.deployer)]
     if problems:
         raise SpecInvalid(problems)
+
+
+async def network_problems(request: BootstrapRequest, source: object) -> list[str]:
+    """What the machine cannot do to networks although a step plans it; nothing where the source cannot tell."""
+    uses: defaultdict[Effect, list[str]] = defaultdict(list)
+    for operation in request.planned:
+        for effect in operation.needs.effects:
+            uses[effect].append(operation.label)
+    if not uses or not isinstance(source, ShapesNetworks):
+        return []
+    labels = ", ".join(dict.fromkeys(label for found in uses.values() for label in found))
+    return [f"{labels}: {problem}" for problem in await source.network_problems(tuple(uses))]
 
 
 def early_inventory(request: BootstrapRequest, planned: Sequence[NodePlan]) -> NodeInventory:

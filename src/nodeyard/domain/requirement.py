@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodeyard.domain.capability import Capability
+from nodeyard.domain.network_rules import Effect
 from nodeyard.domain.selectors import Selector
 
 
@@ -14,10 +15,11 @@ class Requirement:
 
     Every node that ``selector`` could mean must permit ``capability`` (``None``: nothing beyond standing there) and
     its kind must speak ``protocol``, a client protocol of ``domain.node_client`` (``None``: any). ``least`` is the
-    smallest number of nodes that the use makes sense with.
+    smallest number of nodes that the use makes sense with. ``effects`` is what will be done to their network.
     """
 
     selector: Selector
     capability: Capability | None = None
     protocol: type | None = None
     least: int = 1
+    effects: tuple[Effect, ...] = ()

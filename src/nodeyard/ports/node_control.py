@@ -6,12 +6,13 @@ All coroutines raise ``OperationFailed`` with evidence when the act was tried an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import LaunchPlan
+from nodeyard.domain.network_rules import Effect, NetworkRule
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,52 @@ class CanExec(Protocol):
         """Run a command where the node runs, with its environment and data folder."""
 
 
+@dataclass(frozen=True)
+class Echo:
+    """What came back of packets to an address: how many were sent, and after how many seconds each answer came.
+
+    ``span`` is the time from the first packet to the last answer, ``size`` the bytes of each packet on the wire.
+    """
+
+    sent: int
+    times: tuple[float, ...]
+    span: float
+    size: int
+
+    @property
+    def answered(self) -> float:
+        """The share of packets that came back."""
+        return len(self.times) / self.sent if self.sent else 0.0
+
+
+@runtime_checkable
+class CanShapeNetwork(Protocol):
+    """Rules on the packets between this node and other nodes. The tester reaches the node as before."""
+
+    async def address(self) -> str:
+        """The IPv4 address at which other nodes see this one. Raises ``OperationFailed`` while it has none."""
+
+    async def shape(self, name: str, rules: Sequence[NetworkRule]) -> None:
+        """Put rules in force under a name; the inverse is in the ledger before. Touches only what it makes itself."""
+
+    async def shaped(self, name: str) -> Sequence[str]:
+        """The rules of that name as they are in force now, read where they act; none: they are not."""
+
+    async def unshape(self, name: str) -> None:
+        """Take the rules of that name away. Idempotent."""
+
+    async def echo(self, address: str, *, count: int, size: int, within: float) -> Echo:
+        """Send packets to another node's address from inside this node's network, and see what comes back."""
+
+
+@runtime_checkable
+class ShapesNetworks(Protocol):
+    """A deployer or attach provider that can say before the run what it cannot do to networks on this machine."""
+
+    async def network_problems(self, effects: Collection[Effect]) -> Sequence[str]:
+        """Why these effects cannot be had, one text each. Looks, and changes nothing that lasts."""
+
+
 @runtime_checkable
 class ReportsExit(Protocol):
     async def exited(self) -> NodeState:
@@ -155,8 +202,9 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.WIPE: CanWipe,
     Capability.LOGS: HasLogs,
     Capability.EXEC: CanExec,
+    Capability.NETWORK: CanShapeNetwork,
 }
-"""The protocol that makes a control able to do each thing. ``network`` and ``join`` are not a control's."""
+"""The protocol that makes a control able to do each thing. ``join`` is not a control's."""
 
 
 def supported_by(control: NodeControl) -> frozenset[Capability]:

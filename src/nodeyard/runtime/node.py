@@ -11,6 +11,7 @@ from nodeyard.domain.node_handle import NodeHandle
 from nodeyard.domain.sources import Scalar
 from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.runtime.live_inventory import LiveInventory
+from nodeyard.runtime.node_network import NodeNetwork
 from nodeyard.runtime.node_ops import NodeOps
 
 P = TypeVar("P")
@@ -121,6 +122,11 @@ class Node:
     async def readmit(self) -> None:
         """Start it after its data was lost; its network takes it in anew where its kind needs that."""
         await self._ops.readmit(self._id)
+
+    @property
+    def network(self) -> NodeNetwork:
+        """What reaches it over the network, to look at and to change."""
+        return NodeNetwork(self._id, self._ops)
 
     async def logs(self, *, tail: int | None = None) -> Sequence[str]:
         """Its last ``tail`` lines of output, or all, oldest first."""

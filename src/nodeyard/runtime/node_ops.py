@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Address
 from math import inf
 from typing import TypeVar, cast
 
@@ -29,6 +30,7 @@ from nodeyard.ports.node_control import (
     CanKill,
     CanPause,
     CanRestart,
+    CanShapeNetwork,
     CanStart,
     CanStop,
     CanWipe,
@@ -257,6 +259,30 @@ class NodeOps:
         """
         await self.barrier(self._readiness, [self._live.handle(node).id for node in nodes])
 
+    async def address(self, node: str) -> str:
+        """The IPv4 address at which other nodes see this one. Raises ``RuntimeFailure`` where nobody can tell."""
+        control = self.permit(node, "address", Capability.QUERY)
+        if isinstance(control, CanShapeNetwork):
+            return await control.address()
+        hosts = [s.address.host for s in self._live.handle(node).sightings if s.address is not None]
+        if not hosts or not _routable(hosts[0]):
+            raise RuntimeFailure(
+                "at which address other nodes see it is not known, so nothing can be said of packets from it",
+                node=node,
+                evidence=[f"the tester reaches it at {host}" for host in hosts],
+                hint="name the nodes of the fault with 'target:' and 'peers:'",
+            )
+        return hosts[0]
+
+    async def on_network(
+        self, node: str, operation: str, act: Callable[[CanShapeNetwork], Awaitable[T]], *, told: bool
+    ) -> T:
+        """An act on what reaches a node over its network; ``told`` for those that change something."""
+        if not told:
+            return await self._act(node, operation, Capability.NETWORK, CanShapeNetwork, act, alone=False)
+        async with self._told(node, operation, Capability.NETWORK):
+            return await self._act(node, operation, Capability.NETWORK, CanShapeNetwork, act)
+
     async def _act(
         self,
         node: str,
@@ -316,3 +342,11 @@ class NodeOps:
     async def _identify(self, nodes: Collection[str], *, reason: str) -> None:
         self._live.accept(await self._gate.identify_again(sorted(nodes), reason=reason))
         self._unidentified.difference_update(nodes)
+
+
+def _routable(host: str) -> bool:
+    """Whether a host is an IPv4 address that means the same node everywhere."""
+    try:
+        return not IPv4Address(host).is_loopback
+    except ValueError:
+        return False

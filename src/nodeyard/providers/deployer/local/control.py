@@ -24,10 +24,14 @@ from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients import node_files, process
+from nodeyard.providers._clients.netns.namespace import Namespace
+from nodeyard.providers._clients.netns.shaper import Shaper
+from nodeyard.providers._clients.netns.shaping import Shaping
 from nodeyard.providers._clients.process_child import Child, spawn
 from nodeyard.providers._clients.process_run import run_briefly
 from nodeyard.providers.deployer.local import folders, logfile
 from nodeyard.providers.deployer.local.environment import node_environment
+from nodeyard.providers.deployer.local.isolation import NOT_ISOLATED
 from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.resources import (
     BY,
@@ -56,7 +60,7 @@ class Run:
     programs: dict[str, str] = field(default_factory=dict)
 
 
-class LocalControl:
+class LocalControl(Shaping):
     """One node. Implements every optional protocol of ``ports.node_control``."""
 
     def __init__(self, node: NodePlan, place: LocalPlace, run: Run) -> None:
@@ -68,9 +72,21 @@ class LocalControl:
         self._asked_to_end = False
         self._frozen: LedgerEntry | None = None
         self._turn = asyncio.Lock()
+        context = run.context
+        self.shaper = Shaper(node.name, BY, context.ledger, context.clock, self._namespace, context.environment)
 
     def missing(self) -> Mapping[Capability, str]:
-        return {}
+        return {} if self.place.namespace is not None else {Capability.NETWORK: NOT_ISOLATED}
+
+    async def address(self) -> str:
+        return self.place.address
+
+    async def _namespace(self) -> Namespace | None:
+        return self.place.namespace
+
+    def _inside(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The command line that runs ``argv`` where the node's network is."""
+        return self.place.namespace.inside(argv) if self.place.namespace is not None else tuple(argv)
 
     async def state(self) -> NodeState:
         child = self._child
@@ -136,6 +152,8 @@ class LocalControl:
     async def launched(self) -> Launched:
         child = self._running()
         args = process.arguments(child.pid) if child is not None else ()
+        before = self._inside(())
+        args = args[len(before) :] if before and args[: len(before)] == before else args  # it is just becoming the node
         files = self.launch.files if self.launch is not None else ()
         return Launched(args[1:], node_files.digests(self.place.folder / "config", [file.path for file in files]))
 
@@ -160,7 +178,7 @@ class LocalControl:
         ledger = self._run.context.ledger
         entry = await ledger.record(BY, COMMAND, node=self._node.name, data={})
         try:
-            done = await run_briefly(argv, cwd=self._cwd, env=self._environment(), timeout=timeout)
+            done = await run_briefly(self._inside(argv), cwd=self._cwd, env=self._environment(), timeout=timeout)
         except TimeoutError:
             raise self._failed("exec", f"'{argv[0]}' did not end within {timeout:g}s", "give it more time") from None
         except OSError as error:
@@ -249,7 +267,14 @@ class LocalControl:
         try:
             for path in self.place.log_files:  # one by one, so that the first is closed if the second cannot be opened
                 opened += [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)]
-            return spawn(argv, cwd=self._cwd, env=environment, stdout=opened[0], stderr=opened[1], on_end=self._on_end)
+            return spawn(
+                self._inside(argv),
+                cwd=self._cwd,
+                env=environment,
+                stdout=opened[0],
+                stderr=opened[1],
+                on_end=self._on_end,
+            )
         except OSError as error:
             raise ProvisioningFailed(
                 f"'{argv[0]}' cannot be started: {error.strerror or error}",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain import events
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
+from nodeyard.domain.network_rules import Effect
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
@@ -22,6 +23,7 @@ from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers.deployer.local import folders
 from nodeyard.providers.deployer.local.control import FORCED, LocalControl, Run
 from nodeyard.providers.deployer.local.environment import inherited
+from nodeyard.providers.deployer.local.isolation import Isolation, network_problems
 from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.remover import LocalRemover
 from nodeyard.providers.deployer.local.reserve import Reservation
@@ -57,19 +59,14 @@ class LocalDeployer:
         return found.problems
 
     def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
-        fixed = self._options.ports
-        places = {
-            node.name: LocalPlace(
-                self._folder(node.name), {p.name: fixed.get(node.name, {}).get(p.name) for p in node.ports}
-            )
-            for node in nodes
-        }
+        places = {node.name: self._planned_place(node) for node in nodes}
         programs = {node.name: self._run.programs.get(node.name, AT_RUN) for node in nodes}
         resources: list[str] = []
         for node in nodes:
             place = places[node.name]
             resources.append(f"folder {place.folder}")
             resources += [f"port {node.name}.{name} {number or AT_RUN}" for name, number in place.ports.items()]
+            resources += [f"network namespace {node.name}"] if self._isolated else []
             resources.append(f"process {node.name} {programs[node.name]}")
         resources += [f"program {told(source)}, kept in the user's cache" for source in self._missing]
         notes = {node.name: "the image is not used by the local deployer" for node in nodes if node.image}
@@ -82,14 +79,47 @@ class LocalDeployer:
         await ledger.record(BY, FOLDERS, node=None, data={"paths": [str(path) for path in paths.values()]})
         for name, path in paths.items():
             folders.make(path, mark, node=name)
-        reserved = await Reservation(self._options, self._context).reserve(plan.nodes)
+        made = await self._made_places(plan.nodes)
         places: dict[str, Place] = {}
         for node in plan.nodes:
-            place = LocalPlace(paths[node.name], {p.name: reserved[node.name, p.name] for p in node.ports})
+            place = made[node.name]
             self._nodes[node.name] = node
             self._controls[node.name] = LocalControl(node, place, self._run)
             places[node.name] = place
         return places
+
+    @property
+    def _isolated(self) -> bool:
+        return self._options.isolation == "netns"
+
+    def _planned_place(self, node: NodePlan) -> LocalPlace:
+        fixed = self._options.ports.get(node.name, {})
+        if self._isolated:
+            return LocalPlace(self._folder(node.name), own_ports(node, fixed), AT_RUN)
+        return LocalPlace(self._folder(node.name), {port.name: fixed.get(port.name) for port in node.ports})
+
+    async def _made_places(self, nodes: Sequence[NodePlan]) -> Mapping[str, LocalPlace]:
+        """Where each node lives. One with an address of its own has its kind's own ports, and needs none reserved."""
+        if self._isolated:
+            homes = await Isolation(self._context).make([node.name for node in nodes])
+            fixed = self._options.ports
+            return {
+                node.name: LocalPlace(
+                    self._folder(node.name),
+                    own_ports(node, fixed.get(node.name, {})),
+                    homes[node.name].address,
+                    homes[node.name].namespace,
+                )
+                for node in nodes
+            }
+        reserved = await Reservation(self._options, self._context).reserve(nodes)
+        return {
+            node.name: LocalPlace(self._folder(node.name), {p.name: reserved[node.name, p.name] for p in node.ports})
+            for node in nodes
+        }
+
+    async def network_problems(self, effects: Collection[Effect]) -> Sequence[str]:
+        return await network_problems(effects, self._context.environment, isolated=self._isolated)
 
     async def _get_missing(self, nodes: Sequence[NodePlan]) -> None:
         """Get the programs that were not there when they were looked for, and ask these for their versions too."""
@@ -172,3 +202,8 @@ class LocalDeployer:
         if node not in self._controls:
             raise ProvisioningFailed("was not provisioned", node=node, operation="control", hint="provision it first")
         return self._controls[node]
+
+
+def own_ports(node: NodePlan, fixed: Mapping[str, int]) -> Mapping[str, int]:
+    """The ports of a node that has an address of its own: those of its kind, unless others were asked for."""
+    return {port.name: fixed.get(port.name, port.number) for port in node.ports}

@@ -38,6 +38,9 @@ class LocalOptions(DeployerOptions):
     port_range: tuple[PortNumber, PortNumber] = Field(
         default=(LOWEST, HIGHEST), description="first and last port to reserve from"
     )
+    isolation: Literal["none", "netns"] = Field(
+        default="none", description="netns: each node in a network namespace of its own, for network faults; takes root"
+    )
     stop_grace: PositiveDuration | None = Field(
         default=None, description="how long a graceful stop may take before it is forced; default: the kind's own"
     )

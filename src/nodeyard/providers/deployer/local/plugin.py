@@ -32,6 +32,7 @@ class LocalPlugin:
             Capability.WIPE,
             Capability.LOGS,
             Capability.EXEC,
+            Capability.NETWORK,
         }
     )
 

@@ -70,10 +70,10 @@ def bindable(port: int, *, strict: bool) -> bool:
 
 
 class PortLocks:
-    """The lock files of one cache folder."""
+    """The lock files of one cache folder: one for each number that somebody has, ports or other things."""
 
-    def __init__(self, cache: Path) -> None:
-        self.folder = cache / "ports"
+    def __init__(self, cache: Path, what: str = "ports") -> None:
+        self.folder = cache / what
 
     def taken(self) -> frozenset[int]:
         """Every number that has a lock, stale ones included."""

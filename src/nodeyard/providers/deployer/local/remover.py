@@ -13,12 +13,15 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import CleanupIncomplete
 from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.providers._clients import node_files, process, process_sweep
+from nodeyard.providers._clients.netns.namespace import Commands, environment_of
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo
 from nodeyard.providers._clients.process_sweep import Family
-from nodeyard.providers.deployer.local import folders
+from nodeyard.providers.deployer.local import folders, isolation
 from nodeyard.providers.deployer.local.ports import PortLocks
 from nodeyard.providers.deployer.local.resources import (
     COMMAND,
     FOLDERS,
+    NETWORKS,
     PAUSED,
     PORTS,
     PROCESS,
@@ -45,10 +48,14 @@ class LocalRemover:
         outcomes: Outcomes = {}
         for entry in by_type.pop(PAUSED, ()):
             outcomes[entry.id] = _resume(entry)
+        for entry in by_type.pop(SHAPED, ()):
+            outcomes[entry.id] = await undo(entry, Commands(environment_of({})))
         processes = by_type.pop(PROCESS, []) + by_type.pop(COMMAND, [])
         if processes:
             outcomes |= await _end_processes(processes, context)
         in_use = any(isinstance(outcome, NodeyardError) for outcome in outcomes.values())
+        for entry in by_type.pop(NETWORKS, ()):
+            outcomes[entry.id] = _kept(entry) if in_use else await isolation.remove(entry, context)
         for entry in by_type.pop(PORTS, ()):
             outcomes[entry.id] = _kept(entry) if in_use else await _unlock(entry, context)
         files = [(e, _remove_secrets) for e in by_type.pop(SECRETS, ())]

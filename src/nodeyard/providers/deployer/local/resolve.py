@@ -16,6 +16,7 @@ from nodeyard.providers._clients.program_sources import Source, place_of
 from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers._clients.programs import Found, locate
 from nodeyard.providers.deployer.local.environment import inherited
+from nodeyard.providers.deployer.local.isolation import problems as isolation_problems
 from nodeyard.providers.deployer.local.options import LocalOptions
 
 Wanted = tuple[str, str | None]
@@ -46,6 +47,7 @@ async def resolve(
     ]
     problems += await _versions(nodes, found, specs, Versions(context.cache, inherited(environment)))
     problems += _limits(nodes) + _fixed_ports(nodes, options) + _secrets(nodes, context)
+    problems += isolation_problems(len(nodes)) if options.isolation == "netns" else []
     missing = {want: hit.source for want, hit in found.items() if hit.source is not None}
     paths = {want: str(hit.path) for want, hit in found.items() if hit.path is not None}
     paths |= {want: str(place_of(source, context.cache)) for want, source in missing.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nodeyard.domain.launch_plan import AT_RUN
 from nodeyard.ports.ledger import Json
+from nodeyard.providers._clients.netns.namespace import Namespace
 from nodeyard.providers._clients.process import ProcessId
 from nodeyard.providers.deployer.local.ports import LOOPBACK
 
@@ -22,16 +23,23 @@ COMMAND = "command"
 """A command beside a node; ``data`` is empty, the mark finds it."""
 PAUSED = "paused"
 """An inverse: let the process group go on. ``data`` as for a process."""
+NETWORKS = "networks"
+"""``data``: ``namespaces`` and ``cable`` by name, ``cache`` and ``subnets`` as for ports."""
 SECRETS = "secret-files"
 """``data``: ``folder`` of the node, and ``paths`` below its config folder, of files that hold secrets."""
 
 
 @dataclass(frozen=True)
 class LocalPlace:
-    """Where one node lives. A port without a number is one that only the run can know."""
+    """Where one node lives. A port without a number is one that only the run can know, like the address ``at-run``.
+
+    A node with a network of its own has a ``namespace``, and an address that only it has.
+    """
 
     folder: Path
     ports: Mapping[str, int | None] = field(default_factory=dict)
+    address: str = LOOPBACK
+    namespace: Namespace | None = None
 
     @property
     def data_dir(self) -> str:
@@ -46,8 +54,9 @@ class LocalPlace:
         return (self.folder / "stdout.log", self.folder / "stderr.log")
 
     def listen(self, port: str) -> str:
-        """``host:port`` to bind: loopback, because the nodes of a run are nobody else's business."""
-        return f"{LOOPBACK}:{self.ports[port] or AT_RUN}"
+        """``host:port`` to bind: loopback, because nodes are nobody else's business, or its own network."""
+        number = self.ports[port]
+        return AT_RUN if self.address == AT_RUN else f"{self.address}:{number or AT_RUN}"
 
     def advertise(self, port: str) -> str:
         """``host:port`` at which the other nodes of this machine reach it: the same."""

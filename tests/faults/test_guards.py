@@ -28,6 +28,10 @@ HARM = {
     "crash-loop": "kill",
     "wipe": "wipe",
     "patch": "apply",
+    "partition": "shape",
+    "delay": "shape",
+    "loss": "shape",
+    "bandwidth": "shape",
 }
 """The act of a control that does each fault's harm."""
 

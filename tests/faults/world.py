@@ -21,6 +21,8 @@ from nodeyard.errors.bootstrap import NotReady
 from nodeyard.faults.crash_loop import CrashLoop
 from nodeyard.faults.ending import Kill, Restart, Stop
 from nodeyard.faults.freezing import Pause
+from nodeyard.faults.impairing import Bandwidth, Delay, Loss
+from nodeyard.faults.partitioning import Partition
 from nodeyard.faults.patching import Patch
 from nodeyard.faults.wiping import Wipe
 from nodeyard.ports.bootstrapped import Binding, Bootstrapped
@@ -45,9 +47,17 @@ from nodeyard.testing import (
 )
 
 FAULTS: dict[str, Fault] = {
-    fault.word: fault for fault in (Kill(), Stop(), Restart(), Pause(), CrashLoop(), Wipe(), Patch())
+    fault.word: fault
+    for fault in (
+        Kill(), Stop(), Restart(), Pause(), CrashLoop(), Wipe(), Patch(), Partition(), Delay(), Loss(), Bandwidth()
+    )
+}  # fmt: skip
+MORE: dict[str, dict[str, Any]] = {
+    "patch": {"config": {"block-time": 5}},
+    "delay": {"delay": "50ms"},
+    "loss": {"loss": 0.2},
+    "bandwidth": {"rate": "10mbit"},
 }
-MORE: dict[str, dict[str, Any]] = {"patch": {"config": {"block-time": 5}}}
 """What a fault needs beside its target."""
 LASTING = sorted(word for word, fault in FAULTS.items() if fault.lasts)
 

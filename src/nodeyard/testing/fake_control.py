@@ -12,21 +12,19 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import CleanupIncomplete, OperationFailed
 from nodeyard.ports.ledger import Ledger, LedgerEntry, RemovalContext, Removed
 from nodeyard.ports.node_control import ExecResult, Launched, NodeState
+from nodeyard.testing.fake_links import FakeLinks
 from nodeyard.testing.fake_node import FakeNode, Life
 from nodeyard.testing.fake_world import FakeWorld
 
 
-class FakeControl:
+class FakeControl(FakeLinks):
     """Supports every capability, less what ``world.node(...).cannot`` takes away. Every act takes the world's latency.
 
     ``by`` names the plugin in the ledger, as in ``deployer:fake``.
     """
 
     def __init__(self, world: FakeWorld, node: FakeNode, ledger: Ledger, by: str) -> None:
-        self._world = world
-        self._node = node
-        self._ledger = ledger
-        self._by = by
+        super().__init__(world, node, ledger, by)
         self._pause: LedgerEntry | None = None
         self.launch: LaunchPlan | None = None
 
@@ -133,6 +131,8 @@ class FakeRemover:
         node = self._world.node(entry.node or "")
         if "destroy" in node.failures:
             return CleanupIncomplete(node.failures["destroy"], node=node.name, operation="destroy")
+        if entry.type == "shape":
+            return Removed(absent=node.rules.pop(str(entry.data.get("name")), None) is None)
         if entry.inverse:
             frozen = node.life is Life.PAUSED and node.pid == entry.data.get("pid")
             if frozen:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import LaunchPlan
+from nodeyard.domain.network_rules import NetworkRule
 from nodeyard.ports.node_control import ExecResult, NodeState
 
 API_PORT = 8000
@@ -72,6 +73,7 @@ class FakeNode:
         self.launch: LaunchPlan | None = None
         self.lines: list[str] = []
         self.data_entries = 0
+        self.rules: dict[str, tuple[NetworkRule, ...]] = {}
         self._endings: list[Ending] = []
         self._boot_ending: Ending | None = None
         self._boot_failures = 0

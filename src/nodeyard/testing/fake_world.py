@@ -92,6 +92,14 @@ class FakeWorld:
             self.nodes[name] = FakeNode(name, self._changed)
         return self.nodes[name]
 
+    def address_of(self, node: FakeNode) -> str:
+        """The address at which other nodes see it."""
+        return f"192.0.2.{[*self.nodes].index(node.name) + 1}"
+
+    def by_address(self, address: str) -> FakeNode | None:
+        """The node that others see at an address."""
+        return next((node for node in self.nodes.values() if self.address_of(node) == address), None)
+
     def network(self, id: str | None = None) -> FakeNetwork:
         chosen = id if id is not None else self.default_network
         if chosen not in self.networks:

@@ -35,12 +35,12 @@ class Home:
     address: str
 
 
-def problems(count: int) -> list[str]:
+def problems(count: int, environment: Mapping[str, str]) -> list[str]:
     """What forbids isolation here, as texts."""
     found = []
     if os.geteuid() != 0:
         found.append("deployer.isolation: network namespaces take root; run as root, or leave 'isolation' out")
-    path = environment_of(os.environ)["PATH"]
+    path = environment_of(environment)["PATH"]
     found += [
         f"deployer.isolation: the program '{name}' is not installed (packages iproute2 and util-linux)"
         for name in ("ip", "nsenter")

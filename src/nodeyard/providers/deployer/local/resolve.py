@@ -47,7 +47,7 @@ async def resolve(
     ]
     problems += await _versions(nodes, found, specs, Versions(context.cache, inherited(environment)))
     problems += _limits(nodes) + _fixed_ports(nodes, options) + _secrets(nodes, context)
-    problems += isolation_problems(len(nodes)) if options.isolation == "netns" else []
+    problems += isolation_problems(len(nodes), environment) if options.isolation == "netns" else []
     missing = {want: hit.source for want, hit in found.items() if hit.source is not None}
     paths = {want: str(hit.path) for want, hit in found.items() if hit.path is not None}
     paths |= {want: str(place_of(source, context.cache)) for want, source in missing.items()}

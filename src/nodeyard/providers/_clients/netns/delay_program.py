@@ -8,6 +8,7 @@ packets go through as if it had never been (``--queue-bypass``). Uses the standa
 from __future__ import annotations
 
 import collections
+import os
 import select
 import socket
 import struct
@@ -79,8 +80,7 @@ def packets(data: bytes) -> list[int]:
 def serve(queue: int, seconds: float) -> None:
     """Let each packet go when its time has come, for ever."""
     door = opened(queue)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    os.write(1, b"ready\n")
     waiting: collections.deque[tuple[float, int]] = collections.deque()
     while True:
         now = time.monotonic()

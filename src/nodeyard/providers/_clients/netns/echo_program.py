@@ -65,4 +65,4 @@ def measure(address: str, count: int, size: int, within: float) -> dict[str, obj
 
 if __name__ == "__main__":
     target, count, size, within = sys.argv[1:5]
-    sys.stdout.write(json.dumps(measure(target, int(count), int(size), float(within))))
+    os.write(1, json.dumps(measure(target, int(count), int(size), float(within))).encode())

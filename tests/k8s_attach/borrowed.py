@@ -130,13 +130,16 @@ def user_of(namespace: str, folder: Path, admin: str, *, role: str = ROLE) -> st
     return config_with(folder, admin, {"token": token}, namespace)
 
 
+def view_of(config: str) -> Json:
+    """A kubeconfig as one document, with the contents of the files that it names."""
+    words = ["kubectl", "config", "view", "--raw", "--flatten", "-o", "json", "--kubeconfig", config]
+    view: Json = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    return view
+
+
 def config_with(folder: Path, admin: str, user: Mapping[str, str], namespace: str = "default") -> str:
     """A kubeconfig for the same cluster and another user."""
-    view = subprocess.run(
-        ["kubectl", "config", "view", "--raw", "-o", "json", "--kubeconfig", admin],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    config = json.loads(view)
+    config = view_of(admin)
     config["users"] = [{"name": "other", "user": dict(user)}]
     config["contexts"] = [
         {

@@ -37,6 +37,7 @@ class Player:
     page: Page
     folder: Path
     ports: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     output: str = ""
 
     def play(self) -> None:
@@ -96,7 +97,7 @@ class Player:
             "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": "160",
         }
-        return known | ours
+        return {**known, **ours, **self.settings}
 
     def _nodeyard(self, *words: str) -> str:
         argv = [sys.executable, "-m", "nodeyard", *words]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,22 @@ def named(blocks: list[Block]) -> list[Any]:
     return [pytest.param(block, id=str(block)) for block in blocks]
 
 
+def in_cluster() -> dict[str, str]:
+    """What a page about clusters takes: one that runs, an image in it, and a namespace that nobody else uses."""
+    from k8s.clusters import image, kubeconfig
+
+    return {
+        "KUBECONFIG": kubeconfig(),
+        "NODEYARD_ETCD_IMAGE": image(),
+        "DEVNET": f"devnet-{uuid.uuid4().hex[:8]}",
+    }
+
+
 @pytest.mark.parametrize("page", PLAYED)
 def test_a_page_can_be_played(page: Page, tmp_path: Path) -> None:
+    settings = in_cluster() if page.path.stem.endswith("k8s") else {}
     with reserved_ports(page.path.stem) as ports:
-        Player(page, tmp_path, ports).play()
+        Player(page, tmp_path, ports, settings).play()
     assert not list(tmp_path.glob(".state/ledgers/*.jsonl"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodeyard.providers._clients.process import ProcessFacts, ProcessId, parse_stat
+from nodeyard.providers._clients.process import ProcessFacts, ProcessId, inside_execve, parse_stat
 from nodeyard.providers._clients.process_sweep import related
 
 Table = dict[int, ProcessFacts]
@@ -89,3 +89,8 @@ def test_a_program_may_have_any_name(name: str, pid: int, start: int) -> None:
     fields = ["S", "1", "2", "3", *["0"] * 15, str(start), "0", "0"]
     known = parse_stat(f"{pid} ({name}) {' '.join(fields)}")
     assert (known.pid, known.parent, known.group, known.session, known.start) == (pid, 1, 2, 3, start)
+
+
+def test_the_first_process_of_a_machine_is_not_becoming_another_program() -> None:
+    """One that may not be read shows zeroes, as one inside of ``execve`` does; every removal would wait for it."""
+    assert not inside_execve(1)

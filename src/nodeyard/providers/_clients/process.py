@@ -101,7 +101,16 @@ def inside_execve(pid: int) -> bool:
         return False  # it is gone, or an old kernel
     if state in GONE or flags & KERNEL_THREAD or end_of_environment:
         return False
-    return os.access(f"/proc/{pid}/environ", os.R_OK)
+    return _opens(f"/proc/{pid}/environ")
+
+
+def _opens(path: str) -> bool:
+    """Whether this file can be read. Its mode does not tell: the kernel asks more of whoever opens it."""
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def _read(path: str) -> bytes:

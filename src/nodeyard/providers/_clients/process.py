@@ -127,6 +127,11 @@ def arguments(pid: int) -> tuple[str, ...]:
     return tuple(part.decode("utf-8", "replace") for part in raw.split(b"\0")[:-1])
 
 
+def control_groups(pid: int) -> str:
+    """The control groups of a process, as the kernel lists them; empty when it has ended."""
+    return _read(f"/proc/{pid}/cgroup").decode("utf-8", "replace")
+
+
 def parse_environment(raw: bytes) -> dict[str, str]:
     """Variables from the text that the kernel keeps."""
     pairs = (item.partition(b"=") for item in raw.split(b"\0") if b"=" in item)

@@ -15,6 +15,10 @@ from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.docker import calls
 from nodeyard.providers._clients.docker.containers import Container
 from nodeyard.providers._clients.docker.engine import Engine
+from nodeyard.providers._clients.docker.networks import ELSEWHERE, namespace_of
+from nodeyard.providers._clients.netns.namespace import Namespace
+from nodeyard.providers._clients.netns.shaper import Shaper
+from nodeyard.providers._clients.netns.shaping import Shaping
 
 BY = "attach:compose"
 PAUSED, STOPPED = "paused", "stopped"
@@ -25,7 +29,7 @@ GRACE = 10.0
 """Seconds that a borrowed container has to end; the engine's own default, as ``docker stop`` has it."""
 
 
-class BorrowedControl:
+class BorrowedControl(Shaping):
     """One container that somebody else made. What may be used of this is what its source grants."""
 
     def __init__(self, node: str, container: Container, engine: Engine, context: PluginContext) -> None:
@@ -37,9 +41,19 @@ class BorrowedControl:
         self._asked = False
         self._ending = False
         self._turn = asyncio.Lock()
+        self.shaper = Shaper(node, BY, context.ledger, context.clock, self._namespace, context.environment)
 
     def missing(self) -> Mapping[Capability, str]:
-        return {}
+        return {} if self._engine.address.local else {Capability.NETWORK: ELSEWHERE}
+
+    async def address(self) -> str:
+        addresses = self.container.addresses or (await self._look()).addresses
+        if not addresses:
+            raise self._failed("network", "has no address now", "it has one while it runs")
+        return next(iter(addresses.values()))
+
+    async def _namespace(self) -> Namespace | None:
+        return namespace_of(await self._look())
 
     async def state(self) -> NodeState:
         try:

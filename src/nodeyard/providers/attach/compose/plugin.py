@@ -29,6 +29,7 @@ class ComposeAttachPlugin:
             Capability.PAUSE,
             Capability.LOGS,
             Capability.EXEC,
+            Capability.NETWORK,
         }
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nodeyard.domain.launch_plan import Endpoint
+from nodeyard.domain.network_rules import Effect
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import DiscoveryFailed, NodeUnreachable
 from nodeyard.ports.attach import Discovery
@@ -14,6 +15,7 @@ from nodeyard.providers._clients.docker import calls, labels
 from nodeyard.providers._clients.docker.address import engine_address
 from nodeyard.providers._clients.docker.containers import Container
 from nodeyard.providers._clients.docker.engine import Engine
+from nodeyard.providers._clients.docker.networks import network_problems
 from nodeyard.providers.attach.compose.control import BorrowedControl
 from nodeyard.providers.attach.compose.finding import Wanted, endpoints_of, find
 from nodeyard.providers.attach.compose.options import ComposeAttachOptions
@@ -56,6 +58,10 @@ class ComposeProvider:
             else:
                 known.container = container
         return Discovery(found.discovery.nodes, (*found.discovery.problems, *others))
+
+    async def network_problems(self, effects: Collection[Effect]) -> Sequence[str]:
+        address = engine_address(self._context.environment, host=self._options.host, context=self._options.context)
+        return await network_problems(effects, self._context.environment, local=address.local)
 
     async def _others(self, engine: Engine) -> Sequence[str]:
         """What there is instead of a project that is not there."""

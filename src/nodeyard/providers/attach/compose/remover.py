@@ -11,6 +11,8 @@ from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.providers._clients.docker import calls
 from nodeyard.providers._clients.docker.address import EngineAddress
 from nodeyard.providers._clients.docker.engine import Engine
+from nodeyard.providers._clients.netns.namespace import Commands, environment_of
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo
 from nodeyard.providers.attach.compose.control import PAUSED, STOPPED
 
 
@@ -26,6 +28,8 @@ class ComposeAttachRemover:
 
 
 async def _undo(entry: LedgerEntry) -> Removed | NodeyardError:
+    if entry.type == SHAPED:
+        return await undo(entry, Commands(environment_of({})))
     node, container = entry.node or "", str(entry.data.get("container"))
     try:
         engine = Engine(EngineAddress.of(entry.data.get("engine")))

@@ -20,6 +20,10 @@ from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.providers._clients import node_files
 from nodeyard.providers._clients.docker import calls, labels, objects
 from nodeyard.providers._clients.docker.containers import Container, inspected
+from nodeyard.providers._clients.docker.networks import ELSEWHERE, namespace_of
+from nodeyard.providers._clients.netns.namespace import Namespace
+from nodeyard.providers._clients.netns.shaper import Shaper
+from nodeyard.providers._clients.netns.shaping import Shaping
 from nodeyard.providers.deployer.compose.project import Project
 from nodeyard.providers.deployer.compose.resources import BY, DATA_DIR, PAUSED, ComposePlace, volume_name
 
@@ -39,7 +43,7 @@ class Life:
     watch: asyncio.Task[None] | None = None
 
 
-class ComposeControl:
+class ComposeControl(Shaping):
     """One node. Implements every optional protocol of ``ports.node_control``."""
 
     def __init__(self, node: NodePlan, place: ComposePlace, project: Project) -> None:
@@ -53,6 +57,8 @@ class ComposeControl:
         self._frozen: LedgerEntry | None = None
         self._earlier: list[str] = []
         self._turn = asyncio.Lock()
+        context = project.context
+        self.shaper = Shaper(node.name, BY, context.ledger, context.clock, self._namespace, context.environment)
 
     @property
     def container(self) -> Container | None:
@@ -60,7 +66,17 @@ class ComposeControl:
         return self._container
 
     def missing(self) -> Mapping[Capability, str]:
-        return {}
+        return {} if self._engine.address.local else {Capability.NETWORK: ELSEWHERE}
+
+    async def address(self) -> str:
+        addresses = self._container.addresses if self._container is not None else {}
+        if not addresses:
+            raise self._failed("network", "has no address now", "it has one while it runs")
+        return next(iter(addresses.values()))
+
+    async def _namespace(self) -> Namespace | None:
+        found = await calls.look(self._engine, self._container.id) if self._container is not None else None
+        return namespace_of(found) if found is not None else None
 
     async def state(self) -> NodeState:
         if self._container is None:

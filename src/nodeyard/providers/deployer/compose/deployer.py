@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nodeyard.domain import events
 from nodeyard.domain.identity import LOOPBACK, HostPort
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place
+from nodeyard.domain.network_rules import Effect
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
@@ -18,6 +19,7 @@ from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.docker.address import engine_address
 from nodeyard.providers._clients.docker.engine import Engine
+from nodeyard.providers._clients.docker.networks import network_problems
 from nodeyard.providers.deployer.compose.control import ComposeControl
 from nodeyard.providers.deployer.compose.document import HOST_NAME
 from nodeyard.providers.deployer.compose.network import make_network
@@ -68,6 +70,10 @@ class ComposeDeployer:
         problems = [missing] if missing else []
         problems += [*chosen.problems, *option_problems(nodes, self._options), *secret_problems(nodes, self._context)]
         return list(dict.fromkeys(problems))
+
+    async def network_problems(self, effects: Collection[Effect]) -> Sequence[str]:
+        local = self._project.engine.address.local
+        return await network_problems(effects, self._context.environment, local=local)
 
     def plan(self, nodes: Sequence[NodePlan]) -> DeploymentPlan:
         run = self._context.mark.run

@@ -32,6 +32,7 @@ class ComposePlugin:
             Capability.WIPE,
             Capability.LOGS,
             Capability.EXEC,
+            Capability.NETWORK,
         }
     )
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import cometbft, commands, endpoints, etcd, merging, processes
+from bench import cometbft, commands, endpoints, etcd, merging, processes, reporting
 from bench.measure import Row, Setup, document, table
 
 BENCHES = {
@@ -20,6 +20,7 @@ BENCHES = {
     "endpoints": endpoints.rows,
     "commands": commands.rows,
     "merge": merging.rows,
+    "report": reporting.rows,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from random import Random
@@ -10,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeyard.domain import events as ev
-from nodeyard.domain.history import Call, Outcome
+from nodeyard.domain.history import INVOKE, Call, HistoryRecord, Outcome
 from nodeyard.observability.counterexample import drawing
-from nodeyard.observability.report import report_from_journal
+from nodeyard.observability.report import report_from_journal, write_report
 from nodeyard.observability.traffic import COLUMNS, ROWS, Traffic, row_of, summarised, traffic_of
 
 from . import stories
@@ -122,3 +124,24 @@ def test_a_counterexample_is_drawn_with_a_lane_for_each_client(tmp_path: Path) -
 
 def test_calls_of_another_shape_are_not_drawn() -> None:
     assert drawing(ev.CounterexampleFound(check="c", key=None, calls=({"op": "read"},))) is None
+
+
+def test_a_run_that_was_killed_has_its_traffic_from_the_history(tmp_path: Path) -> None:
+    stories.records([(1.0, ev.PhaseStarted(phase="steps"))], tmp_path)
+    lines = []
+    for call in load(50):
+        first = HistoryRecord(
+            call.index, INVOKE, 0, call.node, call.op, call.key, call.value, call.invoked, call.invoked
+        )
+        last = replace(first, type=call.outcome.value, at=call.completed)
+        lines += [json.dumps(record.document()) for record in (first, last)]
+    (tmp_path / "history.jsonl").write_text("\n".join(lines) + '\n{"index": 99, "ty', encoding="utf-8")
+    write_report(tmp_path / "journal.jsonl", tmp_path / "report.html")
+    assert "50 operations" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_history_keeps_nobody_from_a_report(tmp_path: Path) -> None:
+    stories.records([(1.0, ev.PhaseStarted(phase="steps"))], tmp_path)
+    (tmp_path / "history.jsonl").write_text("nonsense\n{}\n", encoding="utf-8")
+    write_report(tmp_path / "journal.jsonl", tmp_path / "report.html")
+    assert (tmp_path / "report.html").exists()

@@ -27,6 +27,9 @@ INVOKE = "invoke"
 """The type of the first line of an operation; an ``Outcome`` is that of its second."""
 
 
+OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryRecord:
     """One line of ``history.jsonl``. ``at`` and ``intended`` are seconds on the run's one clock.
@@ -97,7 +100,7 @@ def call_of(first: HistoryRecord, last: HistoryRecord | None) -> Call:
         intended=first.intended,
         invoked=first.at,
         completed=last.at if last is not None else inf,
-        outcome=Outcome(last.type) if last is not None else Outcome.INFO,
+        outcome=OUTCOMES[last.type] if last is not None else Outcome.INFO,
         result=last.result if last is not None else None,
     )
 

@@ -124,9 +124,10 @@ def read_history(path: Path) -> tuple[HistoryRecord, ...]:
 def _records(content: bytes, path: Path) -> Iterator[HistoryRecord]:
     lines = content.split(b"\n")
     lines.pop()  # empty after a whole last line, else torn by a death in the middle of a write
+    decode = json.JSONDecoder().decode  # json.loads would look for the encoding of each line
     for number, line in enumerate(lines, 1):
         try:
-            yield record_of(json.loads(line))
+            yield record_of(decode(line.decode("utf-8")))
         except (ValueError, KeyError, TypeError) as error:
             raise HistoryDamaged(
                 f"line {number} of {path} is no line of a history",

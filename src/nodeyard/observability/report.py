@@ -12,15 +12,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodeyard.errors.base import ExitStatus
+from nodeyard.domain import events as ev
+from nodeyard.domain.history import Call, joined
+from nodeyard.errors.base import ExitStatus, NodeyardError
 from nodeyard.observability.charts import charts
 from nodeyard.observability.counterexample import drawing
 from nodeyard.observability.drawing import clean
 from nodeyard.observability.files import write_text
+from nodeyard.observability.history_file import read_history
 from nodeyard.observability.journal import JournalRecord, read_journal
 from nodeyard.observability.story import NodeStory, Story, tell
 from nodeyard.observability.summary import why_command
 from nodeyard.observability.timeline import timeline
+from nodeyard.observability.traffic import summarised
 from nodeyard.observability.wording import milliseconds, seconds
 
 if TYPE_CHECKING:
@@ -46,14 +50,31 @@ ENDED = {
 def write_report(journal_path: Path, target: Path) -> None:
     """Write the report of a journal as one HTML file, in place of one that is there.
 
+    The journal of a run that was killed has no summary of its traffic; it is made from the history beside it then.
     Raises ``RunFolderUnusable`` if the journal cannot be read or the report cannot be written.
     """
-    write_text(target, report_from_journal(read_journal(journal_path)))
+    records = read_journal(journal_path)
+    summarised_there = any(isinstance(record.typed, ev.HistorySummarised) for record in records)
+    calls = () if summarised_there else _calls_beside(journal_path)
+    write_text(target, report_from_journal(records, calls=calls))
 
 
-def report_from_journal(records: Sequence[JournalRecord]) -> str:
-    """The report of a run. Any journal gives one, also that of a run that was killed."""
+def _calls_beside(journal_path: Path) -> Sequence[Call]:
+    """The operations of the run, as far as they can be read: a report is made all the same."""
+    path = journal_path.with_name("history.jsonl")
+    try:
+        return joined(read_history(path)) if path.exists() else ()
+    except NodeyardError:
+        return ()
+
+
+def report_from_journal(records: Sequence[JournalRecord], *, calls: Sequence[Call] = ()) -> str:
+    """The report of a run. Any journal gives one, also that of a run that was killed.
+
+    ``calls`` are shown where the journal itself has no summary of the traffic.
+    """
     story = tell(records)
+    story.traffic = story.traffic or summarised(calls)
     return _template().render(
         story=story,
         verdict=verdict_of(story),

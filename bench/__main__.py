@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import cometbft, commands, endpoints, etcd, merging, processes, reporting
+from bench import cometbft, commands, endpoints, etcd, merging, processes, reporting, tx_flow
 from bench.measure import Row, Setup, document, table
 
 BENCHES = {
     "etcd": etcd.rows,
     "cometbft": cometbft.rows,
+    "tx-flow": tx_flow.rows,
     "processes": processes.rows,
     "endpoints": endpoints.rows,
     "commands": commands.rows,

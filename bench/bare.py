@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,6 +59,63 @@ def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
                 time.sleep(PAUSE)
         ready = time.monotonic()
     return {"session": ready - begin, "process": ready - born}
+
+
+def tx_flow(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """Hand in a transaction at each beat, read each new block of each node, and note when it was seen there."""
+    import asyncio
+
+    import aiohttp
+
+    with started(asked["commands"], Path(asked["folder"])):
+        waiting = list(asked["ports"])
+        while waiting:
+            waiting = [port for port in waiting if not _has_block(port)]
+            time.sleep(PAUSE)
+
+        async def flow() -> list[float]:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+                return await _flow(session, asked)
+
+        took = asyncio.run(flow())
+    return {"median": median(took), "mean": mean(took), "count": len(took)}
+
+
+async def _flow(session: aiohttp.ClientSession, asked: dict[str, Any]) -> list[float]:
+    import asyncio
+    import base64
+    import hashlib
+
+    ports, total = asked["ports"], asked["rate"] * asked["seconds"]
+    due: dict[str, float] = {}
+    took: list[float] = []
+
+    async def result(port: int, path: str) -> Any:
+        async with session.get(f"http://127.0.0.1:{port}{path}") as response:
+            return (await response.json())["result"]
+
+    async def submit(number: int, begin: float) -> None:
+        moment = begin + number / asked["rate"]
+        await asyncio.sleep(max(0.0, moment - time.monotonic()))
+        text = f"bench-{number}={number}".encode()
+        due[hashlib.sha256(text).hexdigest()] = moment
+        await result(ports[number % len(ports)], f"/broadcast_tx_sync?tx=0x{text.hex()}")
+
+    async def watch(port: int) -> None:
+        seen, height = 0, int((await result(port, "/status"))["sync_info"]["latest_block_height"])
+        while seen < total:
+            latest = int((await result(port, "/status"))["sync_info"]["latest_block_height"])
+            while height < latest:
+                height += 1
+                block = await result(port, f"/block?height={height}")
+                for tx in block["block"]["data"]["txs"] or []:
+                    took.append(time.monotonic() - due[hashlib.sha256(base64.b64decode(tx)).hexdigest()])
+                    seen += 1
+            await asyncio.sleep(PAUSE)
+
+    begin = time.monotonic()
+    await asyncio.gather(*(watch(port) for port in ports), *(submit(number, begin) for number in range(total)))
+    return took
 
 
 def _has_block(port: int) -> bool:

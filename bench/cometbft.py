@@ -16,7 +16,7 @@ LIMIT = 1.1
 
 def rows(setup: Setup) -> list[Row]:
     scenario = SCENARIO.format(count=NODES)
-    program = _program(setup.folder / "cache")
+    program = program_of(setup.folder / "cache")
 
     def ours() -> dict[str, float]:
         return worker("yard.cometbft", setup.new_folder(), scenario=scenario)
@@ -38,7 +38,7 @@ def rows(setup: Setup) -> list[Row]:
     ]
 
 
-def _program(cache: Path) -> Path:
+def program_of(cache: Path) -> Path:
     """The program that both sides run, made before anything is measured."""
     from nodeyard._aio.clock import SystemClock
     from nodeyard.kinds.cometbft.kind import CometbftKind

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 from nodeyard.app.config import Settings, resolve
 from nodeyard.app.registry import Registry, installed, registry_of
+from nodeyard.app.running import run_scenario
 from nodeyard.app.session import Session, SessionRequest
 from nodeyard.app.spec_loader import load_scenario
 
@@ -26,6 +29,22 @@ def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
     return etcd(asked, born)
 
 
+def tx_flow(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """How long transactions took until each node had them, by the history, in seconds since they were due."""
+    _run(asked, installed(), run=lambda request: run_scenario(request, say=print))
+    (history,) = Path(asked["folder"]).glob("runs/*/history.jsonl")
+    due: dict[int, float] = {}
+    took: list[float] = []
+    for record in map(json.loads, history.read_text().splitlines()):
+        if record["op"] != "include":
+            continue
+        if record["type"] == "invoke":
+            due[record["index"]] = record["intended"]
+        elif record["type"] == "ok":
+            took.append(record["at"] - due[record["index"]])
+    return {"median": median(took), "mean": mean(took), "count": len(took)}
+
+
 def toys(asked: dict[str, Any], born: float) -> dict[str, float]:
     """To ready and down again, and the most memory that this process ever held, in MB."""
     from bench.toy import ToyKind
@@ -39,14 +58,19 @@ def toys(asked: dict[str, Any], born: float) -> dict[str, float]:
     return {**figures, "memory": _most_memory()}
 
 
-def _run(asked: dict[str, Any], registry: Registry) -> dict[str, float]:
+def _run(
+    asked: dict[str, Any],
+    registry: Registry,
+    *,
+    run: Callable[[SessionRequest], Coroutine[Any, Any, Any]] | None = None,
+) -> Any:
     folder = Path(asked["folder"])
     settings = _settings(folder)
     scenario = folder / "scenario.yaml"
     scenario.write_text(asked["scenario"])
     loaded = load_scenario(scenario, registry, settings.environment)
     profile = os.environ.get("BENCH_PROFILE")
-    work = _session(SessionRequest(loaded, settings, registry, seed=1))
+    work = (run or _session)(SessionRequest(loaded, settings, registry, seed=1))
     return _profiled(lambda: asyncio.run(work), Path(profile)) if profile else asyncio.run(work)
 
 

@@ -17,7 +17,8 @@ from nodeyard.domain.node_client import Probe, Rung
 from nodeyard.errors.provider import NodeAnswerInvalid, NodeRefused, NodeTimeout, NodeUnreachable
 from nodeyard.kinds._http import HttpTransport
 from nodeyard.kinds.cometbft import CometbftKind, genesis
-from nodeyard.kinds.cometbft.client import CometbftClient, tx_id
+from nodeyard.kinds.cometbft.client import CometbftClient
+from nodeyard.kinds.cometbft.wire import tx_id
 from nodeyard.testing.fakes import FakeTransport
 
 from .chain_processes import Chain, ChainProcess, cometbft, started_chain
@@ -94,6 +95,7 @@ def test_a_transaction_gets_into_a_block_that_all_have(chain: Chain) -> None:
     height = ask(chain.nodes[0], scene)
     blocks = [ask(node, lambda client: client.block(height, timeout=5)) for node in chain.nodes]
     assert blocks[0] == blocks[1]
+    assert ask(chain.nodes[1], lambda client: client.transactions(height, timeout=5)) == (tx_id(b"tx=1"),)
     assert blocks[0].hash == chain.nodes[0].ask(f"/block?height={height}")["block_id"]["hash"]
     assert base64.b64encode(b"tx=1").decode() in json.dumps(chain.nodes[1].ask(f"/block?height={height}"))
     with pytest.raises(NodeRefused):

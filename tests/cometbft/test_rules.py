@@ -9,6 +9,7 @@ import tomllib
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as checked
 from hypothesis import strategies as st
 
 from nodeyard.domain.launch_plan import AT_RUN, NodePlan, Seed
@@ -17,7 +18,7 @@ from nodeyard.domain.run_identity import RunMark
 from nodeyard.errors.provider import NodeAnswerInvalid, NodeRefused, NodeTimeout
 from nodeyard.kinds.cometbft import CometbftKind, adopt, genesis, keys, launch, members, settings, wire
 from nodeyard.kinds.cometbft.wire import Status
-from nodeyard.ports.kind import CanAdopt, ChecksMembers, KnowsProgram, RenderRequest
+from nodeyard.ports.kind import CanAdopt, ChecksMembers, KnowsProgram, RenderRequest, same_inside
 from nodeyard.ports.transport import Reply
 from nodeyard.providers.deployer.local.resources import LocalPlace
 
@@ -228,6 +229,7 @@ def test_a_nodes_own_setting_wins_over_the_default() -> None:
     assert "power" not in config
 
 
+@checked(deadline=None)  # it makes up to sixty keys for each example
 @given(st.integers(1, 30), st.data())
 def test_every_network_of_ours_is_one_piece_whatever_its_seeds(count: int, data: st.DataObject) -> None:
     nodes = plans(count)
@@ -287,7 +289,7 @@ def test_who_joins_is_told_of_its_seeds_alone() -> None:
 def test_where_a_running_node_takes_peers(listens: str, rpc: str, address: str | None) -> None:
     from dataclasses import replace
 
-    assert adopt.peer_facts(replace(STATUS, listens=listens), rpc).get("p2p") == address
+    assert adopt.peer_facts(replace(STATUS, listens=listens), rpc, same_inside).get("p2p") == address
 
 
 def test_what_a_program_tells_of_itself() -> None:

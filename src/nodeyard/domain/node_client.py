@@ -133,6 +133,14 @@ class ChainReader(Protocol):
 
 
 @runtime_checkable
+class ListsTx(Protocol):
+    """A chain whose blocks name their transactions."""
+
+    async def transactions(self, height: int, *, timeout: float) -> tuple[str, ...]:
+        """The ids of the transactions in the block of that height, in its order."""
+
+
+@runtime_checkable
 class AcceptsTx(Protocol):
     """A node that takes transactions in."""
 

@@ -12,7 +12,19 @@ from typing import Any
 from nodeyard.domain.capability import Capability
 
 READS = frozenset(
-    {"probe", "identify", "get", "height", "role", "digest", "block", "included", "peers", "peer_count"},
+    {
+        "probe",
+        "identify",
+        "get",
+        "height",
+        "role",
+        "digest",
+        "block",
+        "transactions",
+        "included",
+        "peers",
+        "peer_count",
+    },
 )
 """The methods of ``domain.node_client`` that change nothing. Every other method needs ``submit``, the stronger."""
 

@@ -20,7 +20,7 @@ from nodeyard._aio.clock import Clock
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.history import Outcome
-from nodeyard.domain.node_client import ChainReader, TxSubmit
+from nodeyard.domain.node_client import ChainReader, ListsTx, TxSubmit
 from nodeyard.domain.quantity import PositiveDuration, format_duration
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import WorkloadOptions
@@ -34,8 +34,10 @@ from nodeyard.workloads._load import Client, LoadOptions, Operation, first_of, o
 from nodeyard.workloads._nodes import present
 
 SUBMIT, INCLUDE = "submit", "include"
-LOOK = 0.1
-"""Seconds between two looks at a node's height. No chain tells of a new block over plain requests."""
+SOONEST = 0.01
+"""Seconds between two looks at a node's height, at the least. No chain tells of a new block over plain requests."""
+LOOKS_PER_SECOND = 400.0
+"""How many looks all nodes together may cause in a second, so that watching many does not slow them down."""
 AT_ONCE = 16
 """Questions to one node at once."""
 ID = "{id}"
@@ -89,7 +91,8 @@ class _Flow:
         self._history = own_history(context)
         self._prefix = f"{self._history.label}-{token_hex(4)}-"
         self._made = 0
-        self.watchers = [_Watcher(node, self._history, context.clock, options) for node in watched]
+        pause = max(SOONEST, len(watched) / LOOKS_PER_SECOND)
+        self.watchers = [_Watcher(node, self._history, context.clock, options, pause) for node in watched]
 
     def operation(self, client: Client) -> Operation:
         """The next transaction."""
@@ -130,12 +133,15 @@ class _Followed:
 
 @dataclass
 class _Watcher:
-    """Looks at one node's height, and asks it for what is still open whenever there may be an answer."""
+    """Looks at one node's height every ``pause`` seconds. A node whose blocks name their transactions is asked for each
+    new block, any other for every transaction that is open whenever it has one.
+    """
 
     node: Node
     history: WorkloadHistory
     clock: Clock
     options: TxFlowOptions
+    pause: float
     followed: int = 0
     seen: int = 0
     _open: dict[str, _Followed] = field(default_factory=dict)
@@ -158,7 +164,8 @@ class _Watcher:
 
     async def run(self) -> None:
         """Until everything that was followed has an end. When cancelled, what is open may have happened."""
-        height = -1
+        lists = self.node.speaks(ListsTx)
+        height = await self._height() if lists else None
         try:
             while self._open or not self._closed:
                 if not self._open:
@@ -166,12 +173,13 @@ class _Watcher:
                     self._fresh.clear()
                     continue
                 found = await self._height()
-                if found is not None and found > height:
+                if found is not None and (height is None or found > height):
+                    if height is None or not lists or not await self._read(range(height + 1, found + 1)):
+                        await side_by_side(self._ask, list(self._open), at_once=AT_ONCE)
                     height = found
-                    await side_by_side(self._ask, list(self._open), at_once=AT_ONCE)
-                self._give_up(self.clock.now())
+                await self._give_up(self.clock.now())
                 if self._open:
-                    await self.clock.sleep(LOOK)
+                    await self.clock.sleep(self.pause)
         finally:
             for followed in self._open.values():
                 self.history.complete(followed.index, Outcome.INFO, "the phase was ended")
@@ -182,6 +190,23 @@ class _Watcher:
         except ProviderError:
             return None
 
+    async def _read(self, heights: range) -> bool:
+        """See which of the open transactions are in these blocks; whether every block could be read."""
+        for height in heights:
+            try:
+                ids = await self.node.client(ListsTx).transactions(height, timeout=self.options.timeout)
+            except ProviderError:
+                return False
+            for tx in ids:
+                self._included(tx, height)
+        return True
+
+    def _included(self, tx: str, height: int) -> None:
+        followed = self._open.pop(tx, None)
+        if followed is not None:
+            self.history.complete(followed.index, Outcome.OK, height)
+            self.seen += 1
+
     async def _ask(self, tx: str) -> None:
         """Whether a transaction is in a block; a node that does not say is asked again at the next height."""
         try:
@@ -189,11 +214,15 @@ class _Watcher:
         except ProviderError:
             return
         if height is not None:
-            self.history.complete(self._open.pop(tx).index, Outcome.OK, height)
-            self.seen += 1
+            self._included(tx, height)
 
-    def _give_up(self, now: float) -> None:
-        for tx in [tx for tx, followed in self._open.items() if followed.until <= now]:
+    async def _give_up(self, now: float) -> None:
+        """Ask once more for what was followed long enough, and let it go."""
+        late = [tx for tx, followed in self._open.items() if followed.until <= now]
+        await side_by_side(self._ask, late, at_once=AT_ONCE)
+        for tx in late:
+            if tx not in self._open:
+                continue
             why = f"not in a block of {self.node.id} within {format_duration(self.options.within)}"
             self.history.complete(self._open.pop(tx).index, Outcome.INFO, why)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -109,6 +108,10 @@ class CometbftClient:
         """The block of that height. Raises ``NodeRefused`` where the node does not have it."""
         return wire.parse_block(await self._ask(f"/block?height={height}", timeout=timeout))
 
+    async def transactions(self, height: int, *, timeout: float) -> tuple[str, ...]:
+        """The ids of the transactions in the block of that height. Raises ``NodeRefused`` where there is none."""
+        return wire.parse_transactions(await self._ask(f"/block?height={height}", timeout=timeout))
+
     async def peers(self, *, timeout: float) -> tuple[str, ...]:
         """Peer ids of the nodes that it holds connections to."""
         return wire.parse_peers(await self._ask("/net_info", timeout=timeout))
@@ -129,7 +132,7 @@ class CometbftClient:
         except errors.NodeRefused as error:
             if wire.CACHED not in error.message:
                 raise
-            return tx_id(tx)
+            return wire.tx_id(tx)
         _accepted(result, reply)
         return str(result.get("hash", "")).upper()
 
@@ -179,7 +182,7 @@ class CometbftClient:
 
     async def _written_before(self, key: str, value: str, tx: bytes, *, timeout: float) -> int | None:
         """What it means that the node has this transaction already. Its index is a little behind its application."""
-        height = await self.included(tx_id(tx), timeout=timeout)
+        height = await self.included(wire.tx_id(tx), timeout=timeout)
         if (await self.get(key, timeout=timeout)).value == value:
             return height
         if height is None:
@@ -211,11 +214,6 @@ class CometbftClient:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"tx": base64.b64encode(tx).decode()}}
         reply = await self._transport.request(self._endpoint(PORT), "POST", "/", json=body, timeout=timeout)
         return reply, wire.result_of(reply)
-
-
-def tx_id(tx: bytes) -> str:
-    """The id of a transaction: its SHA-256 in upper-case hexadecimal, as every node tells it."""
-    return hashlib.sha256(tx).hexdigest().upper()
 
 
 def _accepted(result: Mapping[str, Any], reply: Reply) -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec, Scheme
-from nodeyard.domain.node_client import ChainReader, KeyValue, PeerView, ReportsHeight, StateDigest, TxSubmit
+from nodeyard.domain.node_client import ChainReader, KeyValue, ListsTx, PeerView, ReportsHeight, StateDigest, TxSubmit
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
@@ -39,7 +39,15 @@ class CometbftKind:
         module=GoModule("github.com/cometbft/cometbft/cmd/cometbft", "v0.38.26"),
     )
     roles: ClassVar[tuple[str, ...]] = members.ROLES
-    protocols: ClassVar[tuple[type, ...]] = (ChainReader, TxSubmit, KeyValue, PeerView, ReportsHeight, StateDigest)
+    protocols: ClassVar[tuple[type, ...]] = (
+        ChainReader,
+        TxSubmit,
+        ListsTx,
+        KeyValue,
+        PeerView,
+        ReportsHeight,
+        StateDigest,
+    )
     matters: ClassVar[Mapping[str, Matters]] = {
         "id": Matters.FATAL,
         "genesis": Matters.FATAL,

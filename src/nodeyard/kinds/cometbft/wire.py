@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,6 +85,20 @@ def parse_block(reply: Reply) -> Block:
     return Block(number(header, "height", reply), found.upper(), str(header.get("app_hash", "")).upper())
 
 
+def parse_transactions(reply: Reply) -> tuple[str, ...]:
+    """The ids of the transactions in the block of a ``/block`` answer."""
+    data = section(section(result_of(reply), "block", reply), "data", reply)
+    listed = data.get("txs") or []
+    if not isinstance(listed, list):
+        raise not_cometbft(reply, "its transactions are no list")
+    return tuple(tx_id(bytes_of(tx, reply)) for tx in listed)
+
+
+def tx_id(tx: bytes) -> str:
+    """The id of a transaction: its SHA-256 in upper-case hexadecimal, as every node tells it."""
+    return hashlib.sha256(tx).hexdigest().upper()
+
+
 def parse_peers(reply: Reply) -> tuple[str, ...]:
     """The peer ids of a ``/net_info`` answer, sorted."""
     peers = result_of(reply).get("peers") or []
@@ -111,8 +126,13 @@ def number(answer: Mapping[str, Any], key: str, reply: Reply) -> int:
 
 def text_of(value: object, reply: Reply) -> str:
     """Text from base64; ``null`` is empty."""
+    return bytes_of(value, reply).decode("utf-8", "replace")
+
+
+def bytes_of(value: object, reply: Reply) -> bytes:
+    """Bytes from base64; ``null`` is empty."""
     try:
-        return base64.b64decode(value or "", validate=True).decode("utf-8", "replace")  # type: ignore[arg-type]
+        return base64.b64decode(value or "", validate=True)  # type: ignore[arg-type]
     except (binascii.Error, TypeError, ValueError):
         raise not_cometbft(reply, "a value is not base64") from None
 

@@ -75,11 +75,12 @@ def free_subnet() -> str:
 
 @contextmanager
 def etcd_project(
-    folder: Path, image: str, *, name: str = "", count: int = 3, published: bool = True
+    folder: Path, image: str, *, published: bool = True, content: dict[str, Any] | None = None
 ) -> Iterator[Foreign]:
     """A project that runs, from its file to the removal of everything of it."""
-    project = Foreign(name or f"foreign-{uuid.uuid4().hex[:8]}", folder / "compose.yaml")
-    project.file.write_text(json.dumps(document(image, free_subnet(), count=count, published=published)))
+    project = Foreign(f"foreign-{uuid.uuid4().hex[:8]}", folder / "compose.yaml")
+    folder.mkdir(exist_ok=True)
+    project.file.write_text(json.dumps(content or document(image, free_subnet(), published=published)))
     try:
         project.compose("up", "--detach", "--wait")
         yield project

@@ -33,6 +33,15 @@ def _meaning(words: str, error: type[ProviderError], fact: str, hint: str) -> Me
 
 MEANINGS = (
     _meaning(
+        r"cannot connect to the docker daemon|error during connect|is the docker daemon running", BackendUnavailable,
+        "the Docker engine does not answer", "start it ('docker version' shows whether it answers), or set DOCKER_HOST",
+    ),
+    _meaning(
+        r"permission denied while trying to connect", BackendUnavailable,
+        "the Docker engine may not be used by this user",
+        "add your user to the group 'docker' and log in again, or set DOCKER_HOST",
+    ),
+    _meaning(
         r"port is already allocated|address already in use|ports are not available", PortTaken,
         "a port that the scenario asks for is in use",
         "give that node another port, or none: then the engine chooses a free one",
@@ -49,7 +58,7 @@ MEANINGS = (
     _meaning(
         r"no such image|pull access denied|manifest (for .* )?(not found|unknown)|repository does not exist"
         r"|failed to resolve reference|image .* not found|lookup .* (no such host|i/o timeout|server misbehaving)"
-        r"|Client\.Timeout exceeded while awaiting headers",
+        r"|Client\.Timeout exceeded while awaiting headers|Get \"?https?://\S+/v2/",
         ImageNotFound, "an image is not there and cannot be pulled",
         "correct 'image', pull or build it by hand, or leave it out where the kind's program can be made into one",
     ),
@@ -57,15 +66,6 @@ MEANINGS = (
         r"executable file not found|exec: .*(no such file or directory|permission denied)|OCI runtime create failed",
         ProvisioningFailed, "its program cannot be started in its image",
         "the image must have the program on its PATH; try it with 'docker run --rm --entrypoint PROGRAM IMAGE'",
-    ),
-    _meaning(
-        r"cannot connect to the docker daemon|error during connect|is the docker daemon running", BackendUnavailable,
-        "the Docker engine does not answer", "start it ('docker version' shows whether it answers), or set DOCKER_HOST",
-    ),
-    _meaning(
-        r"permission denied while trying to connect", BackendUnavailable,
-        "the Docker engine may not be used by this user",
-        "add your user to the group 'docker' and log in again, or set DOCKER_HOST",
     ),
 )  # fmt: skip
 LINES = 8

@@ -1,0 +1,97 @@
+"""An engine of a test's own, for what must not be done to the one that everybody uses. Needs root."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from e2e.support import wait_for
+
+
+@dataclass(frozen=True)
+class Private:
+    """Where it is."""
+
+    url: str
+
+
+@contextmanager
+def private_engine(folder: Path, *, disk: str, tls: Path | None = None) -> Iterator[Private]:
+    """A ``dockerd`` with a disk of this size and no networks of its own, until the end of the block."""
+    if os.getuid() or shutil.which("dockerd") is None:
+        pytest.skip("only root can start an engine of its own, where there is dockerd")
+    root = Path("/tmp") / f"nodeyard-engine-{os.getpid()}"  # sockets have short names
+    data = root / "data"
+    data.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", data], check=True)
+    inside = f"unix://{root}/docker.sock"
+    words = ["dockerd", "--data-root", data, "--exec-root", root / "exec", "--pidfile", root / "pid"]
+    words += ["--bridge", "none", "--iptables=false", "--host", inside]
+    url = inside
+    if tls is not None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        words += ["--host", url, "--tlsverify", "--tlscacert", tls / "ca.pem", "--tlscert", tls / "cert.pem"]
+        words += ["--tlskey", tls / "key.pem"]
+    with (folder / "dockerd.log").open("w") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: _answers(inside) or process.poll() is not None, "the engine answers", pause=0.1)
+        assert process.poll() is None, (folder / "dockerd.log").read_text()
+        yield Private(url)
+    finally:
+        process.terminate()
+        process.wait(30)
+        subprocess.run(["umount", "--lazy", data], check=True)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    return subprocess.run(["docker", "--host", url, "version"], capture_output=True, check=False).returncode == 0
+
+
+def certificates(folder: Path) -> Path:
+    """``ca.pem``, and ``cert.pem`` with ``key.pem`` that server and client share."""
+    folder.mkdir()
+    authority, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
+    now = datetime.datetime.now(datetime.UTC)
+
+    def made(subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
+        begin, end = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=1)
+        number = x509.random_serial_number()
+        builder = x509.CertificateBuilder(issuer, subject, key.public_key(), number, begin, end)
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(own, critical=False)
+        known = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+        builder = builder.add_extension(known, critical=False)
+        usage = x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
+        builder = builder.add_extension(usage, critical=True)
+        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        return builder.add_extension(address, critical=False).sign(authority, hashes.SHA256()).public_bytes(PEM)
+
+    (folder / "ca.pem").write_bytes(made(issuer, authority, ca=True))
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "both ends")])
+    (folder / "cert.pem").write_bytes(made(subject, leaf, ca=False))
+    key = leaf.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(key)
+    return folder
+
+
+PEM = serialization.Encoding.PEM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +41,18 @@ def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
     """Spawn, and poll ``/health`` until all are healthy."""
     begin = time.monotonic()
     with started(asked["commands"], Path(asked["folder"])):
-        waiting = list(asked["ports"])
-        while waiting:
-            waiting = [port for port in waiting if not _healthy(port)]
-            if waiting:
-                time.sleep(PAUSE)
+        all_healthy(asked["ports"])
         ready = time.monotonic()
     return {"session": ready - begin, "process": ready - born}
+
+
+def all_healthy(ports: Sequence[int]) -> None:
+    """Poll ``/health`` until all are healthy."""
+    waiting = list(ports)
+    while waiting:
+        waiting = [port for port in waiting if not _healthy(port)]
+        if waiting:
+            time.sleep(PAUSE)
 
 
 def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
@@ -183,6 +190,56 @@ def endpoints(asked: dict[str, Any], born: float) -> dict[str, float]:
     begin = time.monotonic()
     asyncio.run(all_asked())
     return {"ready": time.monotonic() - begin}
+
+
+def load(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """Clients that read and write keys, each its next operation when the last one has ended, or when one is due.
+
+    Gives the operations per second and, in seconds from the intended time, median and 99th percentile of latency.
+    """
+    import asyncio
+    from itertools import count
+
+    import aiohttp
+
+    done: list[tuple[float, float]] = []
+    numbers = count()
+
+    async def client(session: aiohttp.ClientSession, number: int, begun: float) -> None:
+        url = f"http://127.0.0.1:{asked['ports'][number % len(asked['ports'])]}/v3/kv/"
+        clock, random = asyncio.get_running_loop().time, Random(number)
+        while (due := begun + next(numbers) / asked["rate"] if "rate" in asked else clock()) < begun + asked["lasts"]:
+            if due > clock():
+                await asyncio.sleep(due - clock())
+            body = {"key": _text(f"bare-{random.randrange(asked['keys'])}")}
+            write = random.random() < 0.5
+            if write:
+                body["value"] = _text(f"{number}:{len(done)}")
+            async with session.post(url + ("put" if write else "range"), json=body) as response:
+                answer = json.loads(await response.read())
+            if not write and answer.get("kvs"):
+                base64.b64decode(answer["kvs"][0]["value"])
+            done.append((due, clock()))
+
+    async def all_clients() -> float:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            begun = asyncio.get_running_loop().time()
+            await asyncio.gather(*(client(session, number, begun) for number in range(asked["clients"])))
+            return begun
+
+    begun = asyncio.run(all_clients())
+    return rates(done, begun)
+
+
+def rates(done: Sequence[tuple[float, float]], begun: float) -> dict[str, float]:
+    """The figures of a load: ``done`` has when each operation was due and when it ended."""
+    took = sorted(end - due for due, end in done)
+    lasted = max(end for _, end in done) - begun
+    return {"rate": len(done) / lasted, "p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100]}
+
+
+def _text(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> None:

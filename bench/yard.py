@@ -16,6 +16,7 @@ from nodeyard.app.registry import Registry, installed, registry_of
 from nodeyard.app.running import run_scenario
 from nodeyard.app.session import Session, SessionRequest
 from nodeyard.app.spec_loader import load_scenario
+from nodeyard.domain.history import Call, Outcome
 
 
 def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
@@ -43,6 +44,24 @@ def tx_flow(asked: dict[str, Any], born: float) -> dict[str, float]:
         elif record["type"] == "ok":
             took.append(record["at"] - due[record["index"]])
     return {"median": median(took), "mean": mean(took), "count": len(took)}
+
+
+def load(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """The figures of ``bare.load``, from the history of a whole run."""
+    from bench.bare import rates
+
+    calls: tuple[Call, ...] = _run(asked, installed(), run=_played)
+    failed = [call for call in calls if call.outcome is not Outcome.OK]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(calls)} operations did not succeed: {failed[0].result}")
+    return rates([(call.intended, call.completed) for call in calls], min(call.intended for call in calls))
+
+
+async def _played(request: SessionRequest) -> tuple[Call, ...]:
+    session = Session(request)
+    async with session.opened():
+        await session.run()
+    return session.history.calls()
 
 
 def toys(asked: dict[str, Any], born: float) -> dict[str, float]:
@@ -101,7 +120,7 @@ def _most_memory() -> float:
     return int(status["VmHWM"].split()[0]) / 1000
 
 
-def _profiled(work: Callable[[], dict[str, float]], path: Path) -> dict[str, float]:
+def _profiled(work: Callable[[], Any], path: Path) -> Any:
     """As ``work`` alone, with a profile for ``pstats`` in ``path``."""
     import cProfile
 

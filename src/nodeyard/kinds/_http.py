@@ -14,6 +14,7 @@ import base64
 import contextlib
 import json as jsonlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,9 +31,12 @@ from nodeyard.ports.transport import Reply
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
 
 AT_ONCE = 1024
 """Requests on the wire together; more wait for a connection, and a wait that times out has sent nothing."""
+REMEMBERED = 4096
+"""Parsed addresses that are kept: traffic asks the same few again and again."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 KEEP_ALIVE = 30.0
 """Seconds that an idle connection is kept: longer than any pause between two probes of one node."""
@@ -129,24 +133,21 @@ class HttpTransport:
     async def _exchange(
         self, attempt: Attempt, method: str, path: str, body: bytes | None, headers: Mapping[str, str], tls: Any
     ) -> Reply:
-        import aiohttp
-        import yarl
-
         endpoint = attempt.endpoint
         async with self._connected().request(
             method,
-            yarl.URL(endpoint.url.rstrip("/") + path, encoded=True),
+            _url(endpoint.url, path),
             data=body,
             headers=headers,
             ssl=tls if tls is not None else True,
             server_hostname=endpoint.tls.server_name if tls is not None and endpoint.tls else None,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=attempt.timeout),
+            timeout=_timeout(attempt.timeout),
             trace_request_ctx=attempt,
         ) as response:
             attempt.sent = True
             raw = await self._bounded(response, attempt)
-            return Reply(response.status, raw.decode("utf-8", "replace"), attempt.url, dict(response.headers))
+            return Reply(response.status, raw.decode("utf-8", "replace"), attempt.url, response.headers)
 
     async def _bounded(self, response: aiohttp.ClientResponse, attempt: Attempt) -> bytes:
         """The whole body. Raises ``NodeAnswerInvalid`` as soon as it is known to be too large."""
@@ -213,6 +214,21 @@ class HttpTransport:
         return True
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _url(base: str, path: str) -> yarl.URL:
+    import yarl
+
+    return yarl.URL(base.rstrip("/") + path, encoded=True)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=seconds)
+
+
+@lru_cache(maxsize=REMEMBERED)
 def shown_url(url: str, path: str) -> str:
     """A URL that may stand in an error: without user info and without the query, either of which may hold secrets."""
     parts = urlsplit(url)

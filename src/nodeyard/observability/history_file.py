@@ -90,10 +90,19 @@ class HistoryFile:
 
 
 def _document(record: HistoryRecord) -> dict[str, Any]:
-    document = record.document()
-    document["at"] = round(record.at, PRECISION)
-    document["intended"] = round(record.intended, PRECISION)
-    return document
+    """As ``record.document()``, with rounded times; written out, because traffic waits for it."""
+    return {
+        "index": record.index,
+        "type": record.type,
+        "client": record.client,
+        "node": record.node,
+        "op": record.op,
+        "key": record.key,
+        "value": record.value,
+        "intended": round(record.intended, PRECISION),
+        "at": round(record.at, PRECISION),
+        "result": record.result,
+    }
 
 
 def _unusable(path: Path, error: OSError) -> RunFolderUnusable:

@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from ipaddress import IPv4Address
 from math import inf
 from typing import TypeVar, cast
@@ -222,7 +223,7 @@ class NodeOps:
         return cast("P", guarded)
 
     def speaks(self, node: str, protocol: Callable[..., object]) -> bool:
-        return isinstance(self.binding(node).client, cast("type", protocol))
+        return _speaks(type(self.binding(node).client), cast("type", protocol))
 
     def binding(self, node: str) -> Binding:
         """The live side of a node. Raises ``RuntimeFailure`` for one that bootstrap bound to nothing."""
@@ -350,3 +351,10 @@ def _routable(host: str) -> bool:
         return not IPv4Address(host).is_loopback
     except ValueError:
         return False
+
+
+@cache
+def _speaks(client: type, protocol: type) -> bool:
+    """Whether clients of a class speak a protocol. Remembered: a look at a protocol's members takes longer than the
+    rest of a call, and traffic asks thousands of times a second."""
+    return issubclass(client, protocol)

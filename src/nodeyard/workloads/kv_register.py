@@ -20,6 +20,7 @@ from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import WorkloadOptions
 from nodeyard.domain.sources import Spec
 from nodeyard.runtime.context import StepContext
+from nodeyard.runtime.node import Node
 from nodeyard.workloads._load import Client, LoadOptions, Operation, drive, own_history
 from nodeyard.workloads._nodes import present
 
@@ -91,6 +92,7 @@ class _Registers:
         self._options = options
         self._keys = [f"{prefix}{number}" for number in range(options.keys)]
         self._seen: dict[str, str | None] = {}
+        self._stores: dict[str, KeyValue] = {}
         self._written = 0
         self._weights = list(accumulate((mix.read, mix.write, mix.cas)))
 
@@ -98,13 +100,19 @@ class _Registers:
         key = client.random.choice(self._keys)
         op = self._pick(client.random)
         if op == READ:
-            return Operation(READ, self._read(client.node.client(KeyValue), key), key)
+            return Operation(READ, self._read(self._store(client.node), key), key)
         value = self._fresh(client)
         if op == WRITE:
-            return Operation(WRITE, self._write(client.node.client(KeyValue), key, value), key, value)
+            return Operation(WRITE, self._write(self._store(client.node), key, value), key, value)
         expected = self._seen.get(key)
         send = self._cas(client.node.client(CompareAndSet), key, expected, value)
         return Operation(CAS, send, key, [expected, value])
+
+    def _store(self, node: Node) -> KeyValue:
+        """A node's client, asked for once: each of its calls is authorised when it is made."""
+        if node.id not in self._stores:
+            self._stores[node.id] = node.client(KeyValue)
+        return self._stores[node.id]
 
     def _pick(self, random: Random) -> str:
         point = random.random() * self._weights[2]

@@ -206,7 +206,7 @@ def _simple(value: Schema) -> str:
         return f"list: {type_of(value['items'])}"
     if kind == "object":
         inner = value.get("additionalProperties") or next(iter(value.get("patternProperties", {"": {}}).values()))
-        return f"mapping to {type_of(inner)}" if inner else "mapping"
+        return f"mapping to {type_of(inner)}" if isinstance(inner, Mapping) and inner else "mapping"
     return {"boolean": "true or false"}.get(str(kind), str(kind))
 
 

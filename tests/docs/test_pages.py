@@ -94,6 +94,9 @@ def test_scenarios_are_valid(block: Block, tmp_path: Path) -> None:
     for name in re.findall(r"(?:file:|ca: |cert: |key: )([\w./-]+\.(?:pem|key|txt))", block.text):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
+    for other in BLOCKS:
+        if other.page == block.page and other.language == "python" and (name := other.option("file")):
+            (tmp_path / name).write_text(other.text)
     variables = dict(word.split("=", 1) for word in [block.option("var")] if word)
     loaded = parse_scenario(text, tmp_path / "scenario.yaml", installed(), Anything(), variables)
     assert loaded.spec.kind in installed().kinds

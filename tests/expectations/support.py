@@ -11,6 +11,7 @@ from nodeyard._aio.clock import SystemClock
 from nodeyard.domain.history import Call
 from nodeyard.domain.verdict import Check
 from nodeyard.runtime.context import StepContext
+from nodeyard.runtime.fault_watch import FaultWatch
 from nodeyard.runtime.history import History
 from runtime.support import World
 
@@ -30,7 +31,7 @@ class Recorded(History):
         return self._given
 
 
-def context(world: World, history: History, **more: Any) -> StepContext:
+def context(world: World, history: History, faults: FaultWatch | None = None, **more: Any) -> StepContext:
     clock = SystemClock()
     return StepContext(
         network=world.network,
@@ -39,6 +40,7 @@ def context(world: World, history: History, **more: Any) -> StepContext:
         emit=world.cluster.events.append,
         random=Random(0),
         exits=world.exits,
+        faults=faults if faults is not None else FaultWatch(clock),
         label="check",
         history=history,
         report=lambda check: None,

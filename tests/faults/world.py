@@ -30,6 +30,7 @@ from nodeyard.ports.kind import RenderRequest
 from nodeyard.ports.node_control import supported_by
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.fault_watch import FaultWatch
 from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.steps.faulting import FaultUse, run_faults
@@ -115,6 +116,7 @@ class Network:
             emit=self.seen.see,
             random=Random(seed),
             exits=ExitWatch(),
+            faults=FaultWatch(clock),
             label="faults",
             history=History(clock),
             report=self.checks.append,

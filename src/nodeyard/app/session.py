@@ -48,6 +48,7 @@ from nodeyard.ports.observer import Observer
 from nodeyard.ports.plugins import close_all
 from nodeyard.runtime.bounded import Overran, bounded
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.fault_watch import FaultWatch
 from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.scenario_runtime import RuntimeRequest, ScenarioRuntime
@@ -85,6 +86,7 @@ class Session:
         self.spec = spec.model_copy(update={"seed": self.seed})
         self._loaded = replace(request.loaded, spec=self.spec)
         self.exits = ExitWatch()
+        self.faults = FaultWatch(self._clock)
         self.redactor = Redactor()
         self.runtime: ScenarioRuntime | None = None
         self.network: LiveNetwork | None = None
@@ -107,7 +109,7 @@ class Session:
         write_text(self.folder.scenario, dump_resolved(self.spec))
         journal = Journal(self.folder.journal, clock=clock, redactor=self.redactor)
         try:
-            self.emit = EventBus(journal, [self.exits, *request.observers])
+            self.emit = EventBus(journal, [self.exits, self.faults, *request.observers])
             self.emit(self._run_started(self.folder))
             self.history_file = HistoryFile(self.folder.history, redactor=self.redactor)
             self.history = History(clock, start=journal.zero, sink=self._keep_call)
@@ -222,6 +224,7 @@ class Session:
             history=self.history,
             network=network,
             exits=self.exits,
+            faults=self.faults,
             clock=self._clock,
             emit=self.emit,
             seed=self.seed,

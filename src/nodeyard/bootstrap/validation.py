@@ -152,12 +152,14 @@ def preflight_problems(
 
 
 def _protocol_problems(
-    label: str, protocol: type | None, nodes: Sequence[NodeHandle], kinds: Mapping[str, NodeKind]
+    label: str, protocol: type | tuple[type, ...] | None, nodes: Sequence[NodeHandle], kinds: Mapping[str, NodeKind]
 ) -> list[str]:
     if protocol is None:
         return []
-    lacking = sorted({node.kind for node in nodes if not speaks(kinds[node.kind], protocol)})
-    return [f"{label}: kind '{kind}' does not speak {protocol.__name__}" for kind in lacking]
+    any_of = protocol if isinstance(protocol, tuple) else (protocol,)
+    lacking = sorted({node.kind for node in nodes if not any(speaks(kinds[node.kind], one) for one in any_of)})
+    wanted = " or ".join(one.__name__ for one in any_of)
+    return [f"{label}: kind '{kind}' does not speak {wanted}" for kind in lacking]
 
 
 def join_problems(

@@ -157,6 +157,14 @@ class TxSubmit(AcceptsTx, Protocol):
 
 
 @runtime_checkable
+class ReportsMetrics(Protocol):
+    """A node that counts what it does."""
+
+    async def metrics(self, *, timeout: float) -> str:
+        """Its metrics in the text format of Prometheus."""
+
+
+@runtime_checkable
 class CountsPeers(Protocol):
     """A node that knows how many peers it has, if not who they are."""
 

@@ -14,12 +14,13 @@ class Requirement:
     """Nodes that will be used, and what for.
 
     Every node that ``selector`` could mean must permit ``capability`` (``None``: nothing beyond standing there) and
-    its kind must speak ``protocol``, a client protocol of ``domain.node_client`` (``None``: any). ``least`` is the
-    smallest number of nodes that the use makes sense with. ``effects`` is what will be done to their network.
+    its kind must speak ``protocol``, a client protocol of ``domain.node_client``, or one of several (``None``: any).
+    ``least`` is the smallest number of nodes that the use makes sense with. ``effects`` is what will be done to their
+    network.
     """
 
     selector: Selector
     capability: Capability | None = None
-    protocol: type | None = None
+    protocol: type | tuple[type, ...] | None = None
     least: int = 1
     effects: tuple[Effect, ...] = ()

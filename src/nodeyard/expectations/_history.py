@@ -6,13 +6,14 @@ Must not live here: deciding anything.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from threading import Event
 from typing import Any, TypeVar
 
 from nodeyard.domain.history import Call, Outcome
+from nodeyard.domain.verdict import Check, Verdict
 
 T = TypeVar("T")
 
@@ -28,9 +29,9 @@ async def in_thread(think: Callable[[Callable[[], bool]], T]) -> T:
 
 def shown(call: Call) -> str:
     """One operation as a line of evidence."""
-    ended = f"{call.completed:.3f}" if isfinite(call.completed) else "?"
+    end = f"{call.completed:.3f}" if isfinite(call.completed) else "?"
     where = f" at {call.node}" if call.node else ""
-    return f"{call.invoked:.3f}-{ended} s, client {call.client}{where}: {act_of(call)}"
+    return f"{call.invoked:.3f}-{end} s, client {call.client}{where}: {act_of(call)}"
 
 
 def act_of(call: Call) -> str:
@@ -77,3 +78,50 @@ def document(call: Call) -> dict[str, Any]:
         "outcome": call.outcome.value,
         "result": call.result,
     }
+
+
+def ended(calls: Iterable[Call], op: str | None) -> list[Call]:
+    """The operations that have an end, of one kind or of all, in the order in which they were due.
+
+    One that is still under way has not been kept waiting by anybody yet, so it tells nothing.
+    """
+    found = [call for call in calls if isfinite(call.completed) and (op is None or call.op == op)]
+    return sorted(found, key=lambda call: call.intended)
+
+
+def of_each_op(calls: Iterable[Call]) -> dict[str, list[Call]]:
+    """Operations by their kind, in the order of the names."""
+    groups: defaultdict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        groups[call.op].append(call)
+    return dict(sorted(groups.items()))
+
+
+def none_ended(name: str, op: str | None) -> Check:
+    """The verdict on no operation at all: nothing was shown."""
+    return Check(name, Verdict.VACUOUS, f"the history holds no operation{f' {op}' if op else ''} that ended")
+
+
+def causes(calls: Iterable[Call], most: int = 5) -> list[str]:
+    """Why operations did not end well, the commonest first."""
+    bad = [call for call in calls if call.outcome is not Outcome.OK]
+    counts = Counter((call.outcome, call.node, str(call.result)[:160]) for call in bad)
+    return [
+        f"{count} x {outcome.value} at {node or 'no node'}: {said}"
+        for (outcome, node, said), count in counts.most_common(most)
+    ]
+
+
+def windows(calls: Sequence[Call], length: float) -> list[tuple[float, list[Call]]]:
+    """The operations by when they were due, in windows of ``length`` seconds from the first one on, empty ones too.
+
+    A last window that the traffic did not fill is left out, unless it is the only one.
+    """
+    first, last = calls[0].intended, calls[-1].intended
+    count = max(1, int((last - first) / length))
+    made: list[tuple[float, list[Call]]] = [(first + number * length, []) for number in range(count)]
+    for call in calls:
+        number = int((call.intended - first) / length)
+        if number < count:
+            made[number][1].append(call)
+    return made

@@ -17,6 +17,7 @@ from nodeyard.domain.verdict import Check, Verdict
 from nodeyard.errors.base import NodeyardError
 from nodeyard.ports.observer import Emit
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.fault_watch import FaultWatch
 from nodeyard.runtime.history import History
 from nodeyard.runtime.network import Found, LiveNetwork
 from nodeyard.runtime.node import Node
@@ -40,6 +41,7 @@ class StepContext:
     emit: Emit
     random: Random
     exits: ExitWatch
+    faults: FaultWatch
     label: str
     history: History
     report: Callable[[Check], None] = field(repr=False)

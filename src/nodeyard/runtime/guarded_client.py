@@ -24,6 +24,7 @@ READS = frozenset(
         "included",
         "peers",
         "peer_count",
+        "metrics",
     },
 )
 """The methods of ``domain.node_client`` that change nothing. Every other method needs ``submit``, the stronger."""

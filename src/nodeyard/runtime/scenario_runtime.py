@@ -21,6 +21,7 @@ from nodeyard.ports.observer import Emit
 from nodeyard.runtime.bounded import Finished, Overran, bounded
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.exits import ExitWatch
+from nodeyard.runtime.fault_watch import FaultWatch
 from nodeyard.runtime.history import History
 from nodeyard.runtime.network import LiveNetwork
 from nodeyard.runtime.run_phase import Crew, RunPhase
@@ -50,7 +51,8 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeRequest:
-    """Everything that running takes. ``deadline`` is a time of ``clock``; ``exits`` must observe the run's events.
+    """Everything that running takes. ``deadline`` is a time of ``clock``; ``exits`` and
+    ``faults`` must observe the run's events.
 
     ``history`` takes the operations of clients; without one they are kept in memory alone. ``base`` is the folder that
     relative paths in the scenario start from.
@@ -70,6 +72,7 @@ class RuntimeRequest:
     seed: int
     deadline: float
     history: History | None = None
+    faults: FaultWatch | None = None
 
 
 @dataclass
@@ -84,6 +87,7 @@ class ScenarioRuntime:
     def __init__(self, request: RuntimeRequest) -> None:
         self._request = request
         self._record = _Record()
+        self._faults = request.faults if request.faults is not None else FaultWatch(request.clock)
         self._history = request.history if request.history is not None else History(request.clock)
 
     @property
@@ -248,6 +252,7 @@ class ScenarioRuntime:
             place=seed,
             base=request.base,
             exits=request.exits,
+            faults=self._faults,
             label=label,
             history=self._history,
             report=self._report,

@@ -6,9 +6,11 @@ Must not live here: what a function is called with.
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
@@ -136,3 +138,29 @@ def raised_at(error: BaseException) -> tuple[str, ...]:
         if not Path(frame.filename).is_relative_to(own) and not frame.filename.startswith("<frozen")
     ]
     return tuple(f"{Path(f.filename).name}:{f.lineno} in {f.name}: {f.line or ''}".rstrip(": ") for f in frames[-5:])
+
+
+async def in_thread(call: Callable[[], Any]) -> Any:
+    """Call in a thread of its own, which nobody waits for when it hangs: the process may end without it."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = call()
+        except BaseException as caught:  # noqa: BLE001 - raised where the call is awaited
+            error = caught
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name="nodeyard-user-code", daemon=True).start()
+    return await done

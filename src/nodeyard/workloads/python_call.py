@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +27,7 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.runtime import WorkloadFailed
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node
-from nodeyard.runtime.user_code import load, raised_at
+from nodeyard.runtime.user_code import in_thread, load, raised_at
 from nodeyard.workloads._load import Answer, Client, LoadOptions, Operation, drive, take_turns
 from nodeyard.workloads._nodes import present
 
@@ -153,7 +152,7 @@ class _Calls:
 
     async def _call(self, client: Client) -> Any:
         call = partial(self._function, self._of(client, None), **self._options.args)
-        work = call() if inspect.iscoroutinefunction(self._function) else _in_thread(call)
+        work = call() if inspect.iscoroutinefunction(self._function) else in_thread(call)
         return await _within(work, self._options.timeout)
 
     def _of(self, client: Client, due: float | None) -> Turn:
@@ -162,32 +161,6 @@ class _Calls:
             client.node, self._nodes, client.name, client.random, context.clock, context.deadline,
             self._options.timeout, client, due,
         )  # fmt: skip
-
-
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    """Call in a thread of its own, which nobody waits for when it hangs: the process may end without it."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)
-
-    def work() -> None:
-        result, error = None, None
-        try:
-            result = call()
-        except BaseException as caught:  # noqa: BLE001 - raised where the call is awaited
-            error = caught
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=work, name="nodeyard-python-workload", daemon=True).start()
-    return await done
 
 
 __all__ = ["PythonWorkload", "Turn"]

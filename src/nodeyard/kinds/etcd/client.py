@@ -122,6 +122,13 @@ class EtcdClient:
             revision, key = await self._digest_page(sha, revision, key, timeout=max(0.001, end - clock()))
         return {"revision": str(revision), "state": sha.hexdigest()}
 
+    async def metrics(self, *, timeout: float) -> str:
+        """``/metrics`` of the client port. Raises ``NodeRefused`` where it is switched off."""
+        reply = await self._transport.request(self._endpoint(PORT), "GET", "/metrics", timeout=timeout)
+        if reply.status != 200:
+            raise errors.NodeRefused(f"{reply.url} answered with status {reply.status}")
+        return reply.text
+
     async def _digest_page(self, sha: Any, revision: int, key: str, *, timeout: float) -> tuple[int, str]:
         question: dict[str, Any] = {"key": key, "range_end": LOWEST_KEY, "serializable": True, "limit": str(PAGE)}
         if revision:

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec
-from nodeyard.domain.node_client import CompareAndSet, KeyValue, PeerView, ReportsHeight, ReportsRole, StateDigest
+from nodeyard.domain.node_client import (
+    CompareAndSet,
+    KeyValue,
+    PeerView,
+    ReportsHeight,
+    ReportsMetrics,
+    ReportsRole,
+    StateDigest,
+)
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
@@ -55,6 +63,7 @@ class EtcdKind:
         ReportsRole,
         StateDigest,
         PeerView,
+        ReportsMetrics,
     )
     matters: ClassVar[Mapping[str, Matters]] = {
         "id": Matters.FATAL,

@@ -307,7 +307,10 @@ def test_the_form_of_answers() -> None:
         reply(
             {
                 "jsonrpc": "2.0",
-                "result": {"block_id": {"hash": "ab"}, "block": {"header": {"height": "7", "app_hash": "cd"}}},
+                "result": {
+                    "block_id": {"hash": "ab"},
+                    "block": {"header": {"height": "7", "app_hash": "cd"}, "data": {"txs": []}},
+                },
             }
         )
     )

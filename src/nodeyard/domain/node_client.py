@@ -116,11 +116,16 @@ class StateDigest(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """One block: its height, its hash, and the hash of the state that it commits to where the chain has one."""
+    """One block: its height, its hash, and the hash of the state that it commits to where the chain has one.
+
+    ``content`` is a digest of what the node serves as this block, where a client takes one: a node may tell the right
+    hash and serve something else.
+    """
 
     height: int
     hash: str
     state: str | None = None
+    content: str | None = None
 
 
 @runtime_checkable

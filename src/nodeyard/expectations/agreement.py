@@ -191,4 +191,5 @@ def told_range(heights: frozenset[int]) -> str:
 def written(block: Block) -> str:
     """A block as evidence shows it."""
     state = f", state {block.state[:SHOWN]}" if block.state else ""
-    return f"block {block.hash[:SHOWN]}{state}"
+    content = f", content {block.content[:SHOWN]}" if block.content else ""
+    return f"block {block.hash[:SHOWN]}{state}{content}"

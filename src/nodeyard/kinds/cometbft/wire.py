@@ -76,13 +76,22 @@ def program_facts(answer: str) -> NetworkFacts:
 
 
 def parse_block(reply: Reply) -> Block:
-    """The block of a ``/block`` answer."""
+    """The block of a ``/block`` answer. Its content is the digest of header and transactions, which all versions of
+    CometBFT write alike.
+    """
     result = result_of(reply)
-    header = section(section(result, "block", reply), "header", reply)
+    block = section(result, "block", reply)
+    header = section(block, "header", reply)
+    served = json.dumps([header, section(block, "data", reply)], sort_keys=True, separators=(",", ":"))
     found = section(result, "block_id", reply).get("hash")
     if not isinstance(found, str) or not found:
         raise not_cometbft(reply, "its block has no hash")
-    return Block(number(header, "height", reply), found.upper(), str(header.get("app_hash", "")).upper())
+    return Block(
+        number(header, "height", reply),
+        found.upper(),
+        str(header.get("app_hash", "")).upper(),
+        hashlib.sha256(served.encode()).hexdigest(),
+    )
 
 
 def parse_transactions(reply: Reply) -> tuple[str, ...]:

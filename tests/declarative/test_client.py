@@ -152,6 +152,8 @@ def test_redis_is_spoken_to_in_its_own_protocol() -> None:
     get, put = "*2\r\n$3\r\nGET\r\n$3\r\nkü\r\n", "*3\r\n$3\r\nSET\r\n$3\r\nkü\r\n$4\r\na\r\nb\r\n"
     assert run_virtual(redis((get, "$4\r\na\r\nb\r\n")).get("kü", timeout=1)) == Value("a\r\nb")
     assert run_virtual(redis((get, "$0\r\n\r\n")).get("kü", timeout=1)) == Value("")
+    tricky = "x\r\n-ERR no\r\n$-1\r\n+OK"
+    assert run_virtual(redis((get, f"${len(tricky)}\r\n{tricky}\r\n")).get("kü", timeout=1)) == Value(tricky)
     assert run_virtual(redis((get, "$-1\r\n")).get("kü", timeout=1)) == Value(None)
     assert run_virtual(redis((put, "+OK\r\n")).put("kü", "a\r\nb", timeout=1)) is None
     with pytest.raises(NodeRefused, match="refused"):

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from nodeyard.app.config import KEYS, PREFIX
+from nodeyard.app.kind_files import kind_schema
 from nodeyard.app.registry import GROUPS, installed
 from nodeyard.app.scenario_model import scenario_schema
 from nodeyard.cli.group import VERBS, nodeyard
@@ -28,6 +29,8 @@ from nodeyard.domain.quantity import DURATION_PATTERN, NAME_PATTERN
 from nodeyard.errors import bootstrap, provider, runtime, validation
 from nodeyard.errors.base import WORST_FIRST, InternalError, Interrupted, NodeyardError
 from nodeyard.kinds.cometbft import settings as cometbft
+from nodeyard.kinds.declarative import variables
+from nodeyard.kinds.declarative.model import KindFile
 from nodeyard.kinds.etcd import flags
 from nodeyard.observability.schemas import schema as file_schema
 from nodeyard.ports.node_control import PROTOCOL_OF
@@ -485,7 +488,114 @@ def cometbft_genesis() -> str:
 
 # --- pages ----------------------------------------------------------------------------------------------------------
 
+# --- kind files ------------------------------------------------------------------------------------------------------
+
+PLACES_OF_KINDS = {"Launch": "launch", "Port": "ports", "Stop": "launch", "File": "launch", "NetworkAsks": "facts",
+                   "Weights": "facts", "KeyValueCalls": "calls", "Submit": "calls"}  # fmt: skip
+"""Under which heading of its page a mapping of a kind file is described; all others are questions."""
+MEANINGS_OF_VARIABLES = {
+    "name": "name of the node",
+    "index": "its position among all managed nodes, from 0",
+    "role": "its role, or none",
+    "data_dir": "its data folder",
+    "config_dir": "the folder of the files under `files`",
+    "listen": "address to bind, by port",
+    "advertise": "address at which others reach it, by port",
+    "peers": "list of all managed nodes of the kind",
+    "seeds": "list of the nodes that it is told of",
+    "config": "its settings, with the defaults of `config`",
+    "network": "the network",
+    "run": "the run",
+    "endpoint": "URL at which the tester reaches the node, by port, with `.host` and `.port`",
+    "key": "the key",
+    "value": "the value to write",
+    "expected": "the value that must be there; empty where `absent`",
+    "absent": "whether the key must not be there",
+    "tx": "the transaction: UTF-8 text, `0x` with hexadecimal digits, or base64",
+    "tx_id": "id of the transaction, as `send` picked it",
+    "height": "height of the block",
+}
+
+
+def kind_keys(name: str) -> str:
+    """Every key of one mapping of a kind file."""
+    whole = kind_schema(installed())
+    found = whole if name == "KindFile" else whole["$defs"][name]
+    rows = []
+    for key, value in found["properties"].items():
+        meaning = _meaning_in_kinds(value, whole)
+        rows.append((code(key), _type_in_kinds(value), _default(value, key in found.get("required", ())), meaning))
+    return table(("key", "value", "default", "meaning"), rows)
+
+
+def _meaning_in_kinds(value: Schema, whole: Schema) -> str:
+    refs = [_name_of(one) for one in (value, *value.get("anyOf", ())) if _name_of(one)]
+    described = value.get("description") or (whole["$defs"][refs[0]].get("description") if refs else "")
+    return lower(plain(described)).rstrip(".")
+
+
+def _type_in_kinds(value: Schema) -> str:
+    if name := _name_of(value):
+        if name == "Scheme":
+            return "`http`, `tcp`"
+        return f"[mapping](#{PLACES_OF_KINDS[name]})" if name in PLACES_OF_KINDS else "[question](#questions)"
+    marks = {"x-template": "template", "x-jmespath": "JMESPath", "x-pattern": "pattern"}
+    if mark := next((word for key, word in marks.items() if key in value), ""):
+        return mark
+    several = value.get("anyOf")
+    if several and {one.get("type") for one in several} == SCALARS:
+        return "number, text or switch"
+    if several:
+        words = dict.fromkeys(_type_in_kinds(one) for one in several if one.get("type") != "null")
+        return " or ".join(words)
+    if value.get("type") == "array":
+        return f"list: {_type_in_kinds(value['items'])}"
+    if value.get("type") == "object":
+        inner = value.get("additionalProperties") or next(iter(value.get("patternProperties", {"": {}}).values()))
+        return f"mapping to {_type_in_kinds(inner)}"
+    return type_of(value)
+
+
+def kind_variables(where: str) -> str:
+    """The variables of templates: those under ``launch``, or those of ``questions``."""
+    file = _toy_file()
+    if where == "launch":
+        rows = [("", name, shape) for name, shape in variables.launch_shapes(file).items()]
+    else:
+        rows = [("every question", "endpoint", variables.ask_shapes(file)["endpoint"])]
+        for path, names in variables.CALL_VARIABLES.items():
+            shapes = variables.ask_shapes(file, names)
+            rows += [(code(".".join(path)), name, shapes[name]) for name in names]
+    told = [
+        [place] * (where != "launch") + [_spelled(name, shape), MEANINGS_OF_VARIABLES[name]]
+        for place, name, shape in rows
+    ]
+    return table((*(("where",) if where != "launch" else ()), "variable", "meaning"), told)
+
+
+def _toy_file() -> Any:
+    ports = {"api": 1}
+    return KindFile.model_validate(
+        {"nodeyard-kind": 1, "name": "x", "summary": "x", "ports": ports, "config": {"key": 1}}
+    )
+
+
+def _spelled(name: str, shape: Any) -> str:
+    """A variable as it is written, with the parts that it has; ``PORT`` and ``KEY`` stand for names of the file."""
+    if isinstance(shape, list):
+        parts = ", ".join(
+            code(f".{part}" + (".PORT" if isinstance(inner, dict) else "")) for part, inner in shape[0].items()
+        )
+        return f"{code(name)}, each with {parts}"
+    if isinstance(shape, dict):
+        words = [{"api": "PORT", "key": "KEY"}.get(part, part) for part in shape]
+        return ", ".join(code(f"{name}.{word}") for word in words)
+    return code(name)
+
+
 MAKERS: Mapping[str, Callable[..., str]] = {
+    "kind-keys": kind_keys,
+    "kind-variables": kind_variables,
     "capabilities": capabilities,
     "checks": checks,
     "errors": errors,

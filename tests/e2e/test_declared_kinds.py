@@ -16,6 +16,7 @@ from .declared import StandIn, anvils, example, needs
 from .support import Nodeyard, found, gone_soon
 
 pytestmark = pytest.mark.real
+DECLARED = Path(__file__).parents[1] / "declarative"
 
 
 def kind_file(home: Nodeyard, text: str) -> str:
@@ -227,3 +228,27 @@ def test_a_secret_reaches_the_node_and_nothing_else(nodeyard: Nodeyard) -> None:
     missing = nodeyard("run", path)
     assert missing.status == 4
     assert "TOY_SECRET" in missing.err
+
+
+# ── a newcomer's ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_kind_that_was_written_from_the_docs_alone_works(nodeyard: Nodeyard) -> None:
+    needs("memcached", "memcached")
+    (nodeyard.path / "memcached.yaml").write_text((DECLARED / "memcached.yaml").read_text())
+    value = "END\r\nVALUE x 0 3\r\nü"
+    steps = [
+        {"put": {"key": "a", "value": value, "target": "n1"}},
+        {"get": {"key": "a", "expect": value, "target": "n1"}},
+        {"get": {"key": "a", "expect": None, "target": "n0"}},
+        {"restart": {"target": "n1"}},
+        {"get": {"key": "a", "expect": None, "target": "n1"}},
+    ]
+    source = nodeyard.managed(count=2, config={"megabytes": 8})
+    content = {"kind": "memcached.yaml", "source": source, "steps": steps, "expectations": [{"use": "reachable"}]}
+    done = nodeyard("run", nodeyard.write(content))
+    assert done.status == 0, done.err
+    too_large = {"put": {"key": "a", "value": "x" * 1_100_000, "target": "n0", "within": "1s"}}
+    refused = nodeyard("run", nodeyard.write({**content, "steps": [too_large]}))
+    assert refused.status != 0
+    assert "SERVER_ERROR object too large for cache" in refused.out + refused.err

@@ -27,9 +27,9 @@ RUNGS = {"alive": Rung.ALIVE, "port": Rung.PORT_OPEN, "api": Rung.API_ANSWERS, "
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Template = Annotated[str, Field(json_schema_extra={"x-template": True})]
 """A text with ``{{ ... }}`` and ``{% ... %}``."""
-Expression = Annotated[str, Field(min_length=1)]
+Expression = Annotated[str, Field(min_length=1, json_schema_extra={"x-jmespath": True})]
 """A JMESPath expression."""
-Pattern = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[str, Field(min_length=1, json_schema_extra={"x-pattern": True})]
 """A regular expression of Python, over several lines."""
 
 

@@ -121,7 +121,7 @@ def test_every_path_that_is_named_exists(name: str, path: str) -> None:
 
 def named_objects() -> list[tuple[str, str]]:
     pattern = re.compile(r"nodeyard(\.[A-Za-z_]+)+")
-    known = {f"nodeyard.{group}" for group in GROUPS} | {"nodeyard.toml", "nodeyard.schema"}
+    known = {f"nodeyard.{group}" for group in (*GROUPS, "kind_files")} | {"nodeyard.toml", "nodeyard.schema"}
     return sorted({(p.name, t) for p in PAGES.values() for t in p.code if pattern.fullmatch(t) and t not in known})
 
 

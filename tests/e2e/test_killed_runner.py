@@ -22,6 +22,8 @@ BOOTSTRAP = (
 BOOTSTRAP += " node-identified inventory-merged node-ready readiness-reached preflight-passed inventory-published"
 STEPS = "step-started step-ended operation-started operation-ended node-exited check-evaluated error-recorded"
 END = "evidence-saved cleanup-started resource-removed run-ended"
+TRAFFIC = "traffic-started workload-started fault-injected fault-proven fault-healed workload-ended traffic-ended"
+TRAFFIC += " history-summarised"
 JOINING = "node-discovered node-joined"
 SPECIAL = {
     "reaper-replaced": "test_the_reaper_that_replaced_another_carries_it_out",
@@ -30,8 +32,8 @@ SPECIAL = {
 WITHOUT_RESOURCES = {"discovery-partial", "identity-changed", "grants-revoked", "conflict-overridden"}
 WITHOUT_RESOURCES |= {"operation-denied", "cleanup-failed"}
 """Told of borrowed nodes, of a refusal or of a failure; none of them goes with something that is made."""
-FAULTS = {"fault-injected", "fault-proven", "fault-healed"}
-"""No fault is installed that could tell these."""
+BESIDE = {"program-wanted", "program-made", "network-adopted", "counterexample-found", "log-errors-found"}
+"""Told before anything is made, or of what was seen; nothing that they announce has to be removed."""
 
 
 def everything(nodeyard: Nodeyard) -> Json:
@@ -60,15 +62,35 @@ def waiting(nodeyard: Nodeyard) -> Json:
     return {"source": nodeyard.managed(), "steps": [{"wait": {"for": "60s"}}]}
 
 
+def traffic(nodeyard: Nodeyard) -> Json:
+    """A phase with traffic in which the node is frozen and goes on."""
+    phase = {
+        "for": "1s",
+        "workloads": [{"use": "kv-register", "rate": "50/s", "clients": 2, "keys": 2}],
+        "faults": [{"use": "pause", "target": "n0", "at": "50ms", "for": "200ms"}],
+    }
+    return {"name": "traffic", "source": nodeyard.managed(), "steps": [{"run": phase}]}
+
+
 def test_every_kind_of_event_is_a_point_where_a_runner_is_killed() -> None:
-    here = set(f"{BOOTSTRAP} {STEPS} {END} {JOINING}".split())
-    assert here | set(SPECIAL) | WITHOUT_RESOURCES | FAULTS == {kind.name for kind in event_types()}
+    here = set(f"{BOOTSTRAP} {STEPS} {TRAFFIC} {END} {JOINING}".split())
+    assert here | set(SPECIAL) | WITHOUT_RESOURCES | BESIDE == {kind.name for kind in event_types()}
 
 
 @pytest.mark.parametrize("event", f"{BOOTSTRAP} {STEPS} {END}".split())
 def test_nothing_is_left_of_a_runner_killed_after(event: str, nodeyard: Nodeyard, canary: EtcdCluster) -> None:
     before = Portrait.of(canary)
     runner = nodeyard.start("run", nodeyard.write(everything(nodeyard)))
+    runner.until(event)
+    runner.kill()
+    gone_soon(nodeyard)
+    assert Portrait.of(canary) == before
+
+
+@pytest.mark.parametrize("event", TRAFFIC.split())
+def test_nothing_is_left_of_a_runner_killed_amid_traffic(event: str, nodeyard: Nodeyard, canary: EtcdCluster) -> None:
+    before = Portrait.of(canary)
+    runner = nodeyard.start("run", nodeyard.write(traffic(nodeyard)))
     runner.until(event)
     runner.kill()
     gone_soon(nodeyard)

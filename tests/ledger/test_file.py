@@ -332,3 +332,22 @@ def test_the_log_of_a_reaper_and_its_ledger_name_each_other(tmp_path: Path) -> N
     assert reaper_log_path(path).name == "a.b-1.reaper.log"
     assert files.ledger_of_log(reaper_log_path(path)) == path
     assert asyncio.run(open_gate()) is None
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_whoever_is_killed_while_making_a_ledger_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool
+) -> None:
+    seen: list[list[str]] = []
+    write = files.AppendFile.write
+
+    def watched(self: files.AppendFile, line: bytes) -> None:
+        seen.append([path.name for path in tmp_path.iterdir()])
+        write(self, line)
+
+    monkeypatch.setattr(files.AppendFile, "write", watched)
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    files.create(tmp_path / "r1.jsonl", b"{}\n").close()
+    assert seen == [[] if nameless else [f".r1.jsonl.{os.getpid()}.new"]]
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("r1.jsonl", b"{}\n")]

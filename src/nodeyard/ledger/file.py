@@ -111,16 +111,16 @@ def create(path: Path, first: bytes) -> AppendFile:
 
     Raises ``RunFolderUnusable``, also when there is a ledger of this name already.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd, draft = _open_draft(path)
     except OSError as error:
         raise unusable(path, error) from error
     file = AppendFile(path, fd)
     try:
         file.write(first)
-        os.link(draft, path)
+        # Only where a descriptor is given is the link in /proc followed; an absolute path takes no heed of it.
+        os.link(draft, path, src_dir_fd=fd, follow_symlinks=True)
     except FileExistsError as error:
         file.close()
         raise RunFolderUnusable(
@@ -134,9 +134,25 @@ def create(path: Path, first: bytes) -> AppendFile:
         file.close()
         raise
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if draft.parent == path.parent:
+            with suppress(OSError):
+                draft.unlink()
     return file
+
+
+def _open_draft(path: Path) -> tuple[int, Path]:
+    """A file beside ``path`` that has no name yet, so that no kill can leave it there, and a path to link it by.
+
+    Where the kernel or the file system cannot do that it has the name of a draft, which ``gc`` knows.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+    nameless = getattr(os, "O_TMPFILE", 0)
+    if nameless:
+        with suppress(OSError):
+            fd = os.open(path.parent, flags | nameless, 0o600)
+            return fd, Path(f"/proc/self/fd/{fd}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    return os.open(draft, flags | os.O_CREAT | os.O_TRUNC, 0o600), draft
 
 
 def read(path: Path) -> LedgerState:

@@ -12,6 +12,11 @@ EventT = TypeVar("EventT", bound=ev.Event)
 Sentence = Callable[[Any], str]
 
 
+def _merged(e: ev.InventoryMerged) -> str:
+    count = "1 node" if e.nodes == 1 else f"{e.nodes} nodes"
+    return f"{count}: {e.owned} owned, {e.borrowed} borrowed (revision {e.revision})"
+
+
 def seconds(value: float) -> str:
     """A length of time as people say it: ``40 ms``, ``1.25 s``, ``2 min 5 s``."""
     if value < 0.9995:
@@ -124,7 +129,7 @@ _SENTENCES: dict[type[ev.Event], Sentence] = {
     ev.NodeIdentified: _identified,
     ev.IdentityChanged: lambda e: f"identity changed from {e.before} to {e.after} ({e.reason})",
     ev.GrantsRevoked: lambda e: f"lost the grants of source '{e.source}': {e.reason}",
-    ev.InventoryMerged: lambda e: f"{e.nodes} nodes: {e.owned} owned, {e.borrowed} borrowed (revision {e.revision})",
+    ev.InventoryMerged: _merged,
     ev.ConflictOverridden: lambda e: f"{e.conflict} decided by {e.preference}{_tail('; '.join(e.facts))}",
     ev.SeedsChosen: lambda e: f"joins through {', '.join(e.seeds) or 'nobody'}",
     ev.NodeStarted: lambda e: f"started ({e.locator})",

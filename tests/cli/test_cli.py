@@ -123,7 +123,7 @@ def test_kinds_and_schemas_are_documents(capsys: pytest.CaptureFixture[str]) -> 
     assert "etcd" in {kind["name"] for kind in document(capsys)["kinds"]}
     assert invoke(["kinds"]) == 0
     assert "k8s" in capsys.readouterr().out
-    for what in ("scenario", "inventory", "verdict", "journal", "history", "plan"):
+    for what in ("scenario", "inventory", "verdict", "journal", "history", "plan", "versions"):
         assert invoke(["schema", what]) == 0
         assert "$schema" in document(capsys)
 

@@ -49,7 +49,7 @@ def journal_lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_every_file_of_a_run_has_a_schema_that_is_one() -> None:
-    assert set(schema_names()) == {"inventory", "verdict", "journal", "plan", "history"}
+    assert set(schema_names()) == {"inventory", "verdict", "journal", "plan", "history", "versions"}
     for name in schema_names():
         Draft202012Validator.check_schema(schema(name))
     assert schema("journal.jsonl") == schema("journal")

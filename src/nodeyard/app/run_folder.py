@@ -44,6 +44,10 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
+    def versions(self) -> Path:
+        return self.path / "versions.json"
+
+    @property
     def inventory(self) -> Path:
         return self.path / "inventory.json"
 

@@ -20,6 +20,7 @@ from typing import Any
 from nodeyard._aio.clock import Clock, SystemClock
 from nodeyard.app.config import Keep, Secrets, Settings
 from nodeyard.app.finishing import Finisher, RunResult
+from nodeyard.app.provenance import versions_document
 from nodeyard.app.reaper_link import ReaperLink
 from nodeyard.app.registry import Registry
 from nodeyard.app.run_folder import RunFolder, make_run_folder, new_run_id
@@ -211,6 +212,11 @@ class Session:
         )
         write_json(self.folder.plan, plan, self.redactor)
 
+    async def _write_versions(self) -> None:
+        """What the run is made with. After the network is up, because hashing programs takes a moment."""
+        document = await asyncio.to_thread(versions_document, self.orchestrator, self.orchestrator.programs)
+        write_json(self.folder.versions, document, self.redactor)
+
     def _runtime_request(self, network: LiveNetwork) -> RuntimeRequest:
         registry = self._request.registry
         return RuntimeRequest(
@@ -271,6 +277,7 @@ class Session:
         await self.start()
         if self.runtime is None:
             raise InternalError("bootstrap ended without a runtime")
+        await self._write_versions()
         self.emit(events.PhaseStarted(phase="steps"))
         await self.runtime.run_steps()
         self.emit(events.PhaseStarted(phase="expectations"))

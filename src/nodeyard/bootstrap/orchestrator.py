@@ -49,6 +49,8 @@ class Orchestrator:
         self.network = Network(request)
         self.gate = Gate(self.network)
         self._emit = request.context.emit
+        self.programs: dict[str, str] = {}
+        """What each managed node runs, from step 1 on."""
         self._warnings: list[str] = []
 
     async def run(self) -> Bootstrapped:
@@ -110,6 +112,7 @@ class Orchestrator:
         kinds = sorted({request.kind(None).name, *(p.kind for p in planned), *(n.kind for n in early)})
         deployment = request.deployer.plan(planned) if request.deployer is not None else None
         programs = dict(deployment.programs) if deployment is not None else {}
+        self.programs = programs
         self._emit(events.SpecResolved(mode=request.spec.source.mode, kinds=tuple(kinds), binaries=programs))
         return planned
 

@@ -34,9 +34,9 @@ def schema_names() -> tuple[str, ...]:
 
 
 def schema(name: str) -> Schema:
-    """The JSON Schema of ``inventory``, ``verdict``, ``journal``, ``plan`` or ``history``; a file's name will do.
+    """The JSON Schema of a file of a run: ``inventory``, ``verdict``, ``journal``, ``plan``, ``history``, ``versions``.
 
-    For files of JSON lines it describes one line. Raises ``KeyError`` for another name.
+    The file's own name will do. For files of JSON lines it describes one line. Raises ``KeyError`` for another name.
     """
     word = name.split(".", 1)[0]
     made: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"nodeyard {word}"}
@@ -180,4 +180,25 @@ def _history() -> Schema:
     )
 
 
-_MAKERS = {"inventory": _inventory, "verdict": _verdict, "journal": _journal, "plan": _plan, "history": _history}
+def _versions() -> Schema:
+    node = _object(dict.fromkeys(("kind", "program", "sha256", "version", "api"), TEXT_OR_NULL))
+    return _object(
+        {
+            "nodeyard": TEXT,
+            "python": TEXT,
+            "system": TEXT,
+            "machine": TEXT,
+            "packages": TEXT_MAP,
+            "nodes": {"type": "object", "additionalProperties": node},
+        }
+    )
+
+
+_MAKERS = {
+    "versions": _versions,
+    "inventory": _inventory,
+    "verdict": _verdict,
+    "journal": _journal,
+    "plan": _plan,
+    "history": _history,
+}

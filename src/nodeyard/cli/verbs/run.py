@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nodeyard.app.finishing import RunResult
     from nodeyard.app.running import UpResult
     from nodeyard.app.spec_loader import LoadedScenario
+    from nodeyard.observability.repeats import Repeated, Repeats
 
 DEFAULT_TTL = "8h"
 
@@ -25,20 +26,28 @@ DEFAULT_TTL = "8h"
 @options.files_argument
 @options.deployer_option
 @options.seed_option
+@click.option(
+    "--repeat",
+    "times",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Run each file N times, each time with a seed of its own if none is given; tells the pass rate.",
+)
 @options.keep_option
 @options.var_option
 @options.output_option
 @options.json_option
 def run_verb(
-    files: tuple[Path, ...], deployer: str | None, seed: int | None, keep: str | None, variables: dict[str, str],
-    output: str | None, as_json: bool,
+    files: tuple[Path, ...], deployer: str | None, seed: int | None, times: int, keep: str | None,
+    variables: dict[str, str], output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Run scenarios one after the other: bootstrap, steps, verdict, cleanup.
 
     With several files, the exit status is the worst one, and a file that cannot be read does not keep the others from
     being run. Ctrl-C once ends the run in order; twice ends this process at once, and the reaper takes over.
     """
-    return _Runs(files, deployer, seed, keep, variables, output, as_json).all()
+    return _Runs(files, deployer, seed, keep, variables, output, as_json, times).all()
 
 
 class _Runs:
@@ -46,8 +55,9 @@ class _Runs:
 
     def __init__(
         self, files: tuple[Path, ...], deployer: str | None, seed: int | None, keep: str | None,
-        variables: dict[str, str], folder: str | None, as_json: bool,
+        variables: dict[str, str], folder: str | None, as_json: bool, times: int,
     ) -> None:  # fmt: skip
+        self.times = times
         self.files, self.seed, self.variables, self.as_json = files, seed, variables, as_json
         self.deployer = deployer
         self.settings: Settings = options.settings_of(folder, keep)
@@ -55,6 +65,8 @@ class _Runs:
         self.repeat += ["--deployer", deployer] if deployer else []
         self.repeat += ["--keep", keep] if keep else []
         self.documents: list[dict[str, Any]] = []
+        self.repeats: list[Repeats] = []
+        self._last: Repeated | None = None
 
     def all(self) -> int:
         """Every file in turn; an interrupted one is the last."""
@@ -64,14 +76,37 @@ class _Runs:
             options.check_variables(self.variables, {name for scenario in good for name in scenario.used})
         statuses: list[ExitStatus] = []
         for file, scenario in loaded:
-            statuses.append(self._one(file, scenario))
+            statuses += self._times(file, scenario)
             if statuses[-1] is ExitStatus.INTERRUPTED:
                 break
         status = worst_exit(statuses)
         if self.as_json:
-            single = len(self.files) == 1 and self.documents
-            output.print_json(self.documents[0] if single else {"exit_status": int(status), "runs": self.documents})
+            output.print_json(self._document(status))
         return int(status)
+
+    def _document(self, status: ExitStatus) -> dict[str, Any]:
+        if len(self.documents) == 1 and self.times == 1:
+            return self.documents[0]
+        repeats = {"repeats": [one.document() for one in self.repeats]} if self.times > 1 else {}
+        return {"exit_status": int(status), **repeats, "runs": self.documents}
+
+    def _times(self, file: Path, scenario: LoadedScenario | NodeyardError) -> list[ExitStatus]:
+        """One file as often as was asked for; one that cannot be read, and an interrupted run, are not repeated."""
+        if self.times == 1 or isinstance(scenario, NodeyardError):
+            return [self._one(file, scenario)]
+        from nodeyard.observability.repeats import Repeated, Repeats
+        from nodeyard.observability.summary import summary_text
+
+        runs: list[Repeated] = []
+        while len(runs) < self.times and not (runs and runs[-1].status is ExitStatus.INTERRUPTED):
+            self._last = None
+            status = self._one(file, scenario)
+            runs.append(self._last or Repeated(status))
+        self.repeats.append(Repeats(scenario.spec.name, tuple(runs)))
+        stream = sys.stderr if self.as_json else sys.stdout
+        text = summary_text(self.repeats[-1].lines(), colour=output.is_terminal(stream))
+        click.echo(text, file=stream, nl=False)
+        return [run.status for run in runs]
 
     def _load(self, file: Path) -> LoadedScenario | NodeyardError:
         try:
@@ -87,7 +122,16 @@ class _Runs:
         except NodeyardError as error:
             return self._refused(file, error)
         self._show(file, scenario, result)
+        self._note(result)
         return result.exit_status
+
+    def _note(self, result: RunResult) -> None:
+        from nodeyard.observability.repeats import Repeated, reason_of
+
+        outcome = result.outcome
+        checks = [(check.name, check.verdict.value, check.reason) for check in outcome.checks]
+        reason = reason_of(checks, [error.message for error in outcome.errors])
+        self._last = Repeated(result.exit_status, outcome.seed, reason, result.repeat)
 
     def _refused(self, file: Path, error: NodeyardError) -> ExitStatus:
         for line in output.error_lines(error):

@@ -41,7 +41,7 @@ def _name_of(file: Path) -> str:
 @click.command("schema")
 @click.argument("what", default="scenario")
 def schema_verb(what: str) -> int:
-    """Print a JSON Schema: of scenarios, of kind files, or of inventory, verdict, journal, history or plan."""
+    """Print a JSON Schema: of scenarios, of kind files, or of a file of a run (inventory, verdict, journal, ...)."""
     from nodeyard.errors.validation import UsageError
     from nodeyard.observability.schemas import schema, schema_names
 

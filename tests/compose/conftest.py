@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from e2e.conftest import nodeyard as nodeyard
+from e2e.conftest import ports as ports
 from e2e.support import Nodeyard
 from etcd.etcd_processes import BINARY
 

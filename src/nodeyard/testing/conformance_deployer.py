@@ -13,6 +13,7 @@ from typing import Any, cast, get_args
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.events import Event, NodeExited, NodeStarted
+from nodeyard.domain.network_rules import Effect, NetworkRule
 from nodeyard.domain.sources import DeployerOptions
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.bootstrap import ReaperUnavailable
@@ -179,6 +180,32 @@ class DeployerConformance(OnStage):
             await self._prints(control, OTHER_WORD)
 
         if self._promises(Capability.PATCH):
+            self._on_stage(act)
+
+    def test_rules_on_a_network_take_effect_are_in_the_ledger_and_go(self) -> None:
+        async def act(stage: Stage, ledger: WatchedLedger, told: list[Event]) -> None:
+            await stage.up()
+            control, other = self._first(stage), cast(Any, stage.deployer.control(stage.nodes[1].name))
+            if Capability.NETWORK not in supported_by(control):
+                assert control.missing()[Capability.NETWORK], "what is missing has a reason"
+                return
+            there = await other.address()
+            look = partial(control.echo, there, count=5, size=56, within=0.5)
+            assert len((await look()).times) == 5
+            rule = NetworkRule(Effect.CUT, (there,))
+            for _ in range(2):
+                await control.shape("conformance", [rule])
+                assert await control.shaped("conformance")
+            assert not (await look()).times
+            (inverse,) = (entry for entry in ledger.open_entries() if entry.inverse)
+            assert inverse.node == stage.nodes[0].name
+            for _ in range(2):
+                await control.unshape("conformance")
+                assert not await control.shaped("conformance")
+            assert len((await look()).times) == 5
+            assert not any(entry.inverse for entry in ledger.open_entries())
+
+        if self._promises(Capability.NETWORK):
             self._on_stage(act)
 
     def test_an_on_demand_node_starts_when_it_is_asked_to(self) -> None:

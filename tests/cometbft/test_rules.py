@@ -221,6 +221,13 @@ def test_a_validator_and_a_full_node_are_launched_as_such() -> None:
     assert tomllib.loads(full.files[0].content.decode())["priv_validator_key_file"].startswith("/run/v1/data/")
 
 
+@pytest.mark.parametrize(
+    ("address", "told"), [("127.0.0.1:1", True), ("[fd00::1]:1", True), ("v0.nodes:1", False), (":1", False)]
+)
+def test_a_name_is_not_told_as_a_nodes_own_address(address: str, told: bool) -> None:
+    assert launch.is_ip(address) == told
+
+
 def test_a_nodes_own_setting_wins_over_the_default() -> None:
     request = rendered([plan("v0", config={"consensus.timeout_commit": "3s", "power": 2, "proxy_app": "noop"})])["v0"]
     config = tomllib.loads(KIND.render(request).files[0].content.decode())

@@ -228,6 +228,29 @@ def test_a_network_that_is_up_serves_a_second_scenario(yard: Nodeyard, tmp_path:
     assert yard.leftovers() == []
 
 
+def test_validators_keep_what_they_signed_and_full_nodes_come_later(yard: Nodeyard) -> None:
+    nodes = [{"count": 4, "name": "v{index}"}, {"count": 1, "name": "late", "on_demand": True}]
+    steps: list[Json] = [
+        {"patch": {"target": "v0", "config": {"consensus.timeout_commit": "300ms"}}},
+        {"start": {"target": "late"}},
+        {"put": {"key": "a", "value": "1", "target": "late"}},
+        {"stop": {"target": "v3"}},
+        {"kill": {"target": "v2"}},
+        {"expect": {"use": "halts", "for": "3s"}},
+        {"start": {"target": ["v2", "v3"], "wait": False}},
+        {"expect": {"use": "resumes"}},
+    ]
+    checks: list[Json] = [
+        {"use": "agreement"},
+        {"use": "no-crash"},
+        {"use": "log-absent", "pattern": "CONSENSUS FAILURE|conflicting"},
+    ]
+    source = {**yard.managed(config={}), "nodes": nodes}
+    path = yard.write({"kind": "cometbft", "name": "tour", "source": source, "steps": steps, "expectations": checks})
+    done = yard("run", path, patience=180)
+    assert done.status == 0, done.out + done.err
+
+
 @pytest.mark.slow
 def test_twenty_validators_halt_without_a_third_and_resume(yard: Nodeyard) -> None:
     third = [f"v{i}" for i in range(7)]

@@ -19,7 +19,7 @@ from nodeyard.domain.events import NodeExited
 from nodeyard.domain.launch_plan import FileToWrite, LaunchPlan, NodePlan, PortSpec, StopPolicy
 from nodeyard.errors.provider import NodeUnreachable, OperationFailed, ProvisioningFailed
 from nodeyard.errors.validation import SpecInvalid
-from nodeyard.providers._clients import process
+from nodeyard.providers._clients import node_files, process
 from nodeyard.providers.deployer.local.folders import MARKER
 from nodeyard.providers.deployer.local.options import LocalOptions
 
@@ -431,3 +431,16 @@ def test_a_real_etcd_starts_pauses_and_stops(tmp_path: Path) -> None:
 
     play(world, act)
     assert subprocess.run(["pgrep", "-f", world.mark.run], capture_output=True, check=False).stdout == b""
+
+
+def test_an_initial_file_is_written_once(tmp_path: Path) -> None:
+    file = FileToWrite("deep/state.json", b"first", secret=True)
+    node_files.write_missing(tmp_path, [file], node="n0")
+    written = tmp_path / "deep" / "state.json"
+    assert written.read_bytes() == b"first"
+    assert written.stat().st_mode & 0o777 == 0o600
+    written.write_bytes(b"the node's own")
+    node_files.write_missing(tmp_path, [file], node="n0")
+    assert written.read_bytes() == b"the node's own"
+    with pytest.raises(ProvisioningFailed):
+        node_files.write_missing(tmp_path, [FileToWrite("../out", b"")], node="n0")

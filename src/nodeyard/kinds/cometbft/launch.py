@@ -6,6 +6,7 @@ the data folder, below which it puts everything that it writes itself. So the re
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -90,10 +91,11 @@ def render(request: RenderRequest) -> LaunchPlan:
         "priv_validator_state_file": f"{place.data_dir}/{VALIDATOR_STATE}",
         "rpc.laddr": f"tcp://{place.listen('rpc')}",
         "p2p.laddr": f"tcp://{place.listen('p2p')}",
-        "p2p.external_address": place.advertise("p2p"),
         "p2p.persistent_peers": ",".join(peers_of(request)),
     }
     values.setdefault("proxy_app", "kvstore")
+    if is_ip(place.advertise("p2p")):
+        values["p2p.external_address"] = place.advertise("p2p")
     return LaunchPlan(
         node.name,
         "cometbft",
@@ -114,6 +116,17 @@ def _files(request: RenderRequest, config: str, *, validates: bool) -> Iterator[
     if validates:
         validator = keys.derive(material.facts[ORIGIN], name, keys.VALIDATOR)
         yield FileToWrite(VALIDATOR_KEY, keys.validator_key_file(validator), secret=True)
+
+
+def is_ip(address: str) -> bool:
+    """Whether a ``host:port`` has no name in it. CometBFT ends when it cannot look up the name that it is told as its
+    own, and names of containers may not be known yet when these begin.
+    """
+    try:
+        ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def peers_of(request: RenderRequest) -> tuple[str, ...]:

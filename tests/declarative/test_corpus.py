@@ -71,14 +71,13 @@ def test_problems_of_a_kind_file_come_with_those_of_the_scenario(tmp_path: Path)
 def test_a_path_that_leads_nowhere_is_told_where_it_stands(tmp_path: Path) -> None:
     (tmp_path / "redis.yaml").write_text((EXAMPLES / "redis.yaml").read_text())
     assert problems(tmp_path, "./reddis.yaml") == [
-        "s.yaml:2:1: kind: the kind file './reddis.yaml' cannot be read: No such file or directory"
-        " (did you mean 'redis.yaml'?)"
+        "s.yaml:2:1: kind: there is no kind file './reddis.yaml' (did you mean 'redis.yaml'?)"
     ]
     assert problems(tmp_path, "./redis.toml") == [
         "s.yaml:2:1: kind: './redis.toml' is no kind file (kind files end in .yaml, .yml)"
     ]
     (tmp_path / "kinds.yaml").mkdir()
-    assert problems(tmp_path, "kinds.yaml") == ["s.yaml:2:1: kind: 'kinds.yaml' is a folder, not a kind file"]
+    assert problems(tmp_path, "kinds.yaml") == ["kinds.yaml: this is a folder, not a kind file"]
 
 
 def test_a_file_cannot_take_the_name_of_an_installed_kind(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def _checked(point: EntryPoint, file: Traversable, format_: KindFormat) -> NodeK
 
 def read_kind(text: str, file: str, format_: KindFormat) -> NodeKind:
     """The kind that a text describes; ``file`` is what messages call it. Raises ``SpecInvalid`` with every problem."""
-    from nodeyard.app.spec_loader import parsed_document, validated
+    from nodeyard.app.reading import parsed_document, validated  # a reaper needs the registry, and reads no file
 
     parsed = parsed_document(text, file, what="a kind file")
     written = validated(format_.model, parsed, what="a kind file")
@@ -104,24 +104,18 @@ def named_by(words: Mapping[str, tuple[str, int, int, str]], registry: Registry,
 
 def read_file(word: str, formats: Plugins[KindFormat], base: Path) -> NodeKind:
     """The kind in the file at a path. Raises ``SpecInvalid``; a problem without a file is one of the path itself."""
+    from nodeyard.app.reading import read_text
+
     path = base / word
     suffix = path.suffix.removeprefix(".")
     if suffix not in formats:
         known = ", ".join(f".{name}" for name in formats)
         raise SpecInvalid([Problem(message=f"'{word}' is no kind file", hint=f"kind files end in {known}")])
-    try:
-        if path.is_dir():
-            raise SpecInvalid([Problem(message=f"'{word}' is a folder, not a kind file")])
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
+    if not path.exists():
         close = nearest(path.name, _beside(path, suffix))
         hint = close if "did you mean" in close else "the path is relative to the scenario's folder"
-        raise SpecInvalid(
-            [Problem(message=f"the kind file '{word}' cannot be read: {error.strerror}", hint=hint)]
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SpecInvalid([Problem(word, message=f"not UTF-8 text: {error.reason}")]) from error
-    return read_kind(text, word, formats[suffix])
+        raise SpecInvalid([Problem(message=f"there is no kind file '{word}'", hint=hint)])
+    return read_kind(read_text(path, "a kind file", shown=word), word, formats[suffix])
 
 
 def _check_name(name: str, word: str, taken: Mapping[str, str], registry: Registry) -> None:

@@ -10,30 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import Node
 
 from nodeyard.app import kind_files, spec_checks, spec_problems
 from nodeyard.app.config import Secrets
+from nodeyard.app.reading import EMPTY_HINT, Parsed, parse, read_text
 from nodeyard.app.registry import Plugins, Registry
 from nodeyard.app.scenario_model import KNOWN_SOURCES, scenario_model
-from nodeyard.app.variables import VARIABLE, Substitution, missing_message, substitute
-from nodeyard.app.yaml_values import values_of
-from nodeyard.domain.document import Document, Path_, nearest, yaml_problem
+from nodeyard.app.variables import VARIABLE
+from nodeyard.domain.document import Document, Path_, nearest
 from nodeyard.domain.quantity import WRITTEN
 from nodeyard.domain.scenario_spec import ScenarioSpec
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.validation import Problem, SourceUnsupported, SpecInvalid, UsageError
+from nodeyard.errors.validation import SourceUnsupported, SpecInvalid, UsageError
 
-M = TypeVar("M", bound=BaseModel)
-LARGEST = 4 * 1024 * 1024
-"""Bytes of a scenario file; more is not one that a person wrote."""
 INSTALLED_HINT = "'nodeyard kinds' lists what is installed"
-EMPTY_HINT = "'nodeyard init' writes a scenario that runs"
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def load_scenario(
     ``deployer`` takes the place of the one that the file names, with its default options.
     Raises ``SpecInvalid`` with every problem, ``SourceUnsupported`` for a deployer or provider that is not installed.
     """
-    return parse_scenario(_read(path), path, registry, environment, variables, deployer=deployer)
+    return parse_scenario(read_text(path, "a scenario file"), path, registry, environment, variables, deployer=deployer)
 
 
 def parse_scenario(
@@ -79,7 +73,7 @@ def parse_scenario(
     deployer: str | None = None,
 ) -> LoadedScenario:
     """As ``load_scenario``, from text; ``path`` is what messages call it, and where relative paths start."""
-    parsed = _parse(text, str(path), variables or {})
+    parsed = parse(text, str(path), variables or {})
     if deployer is not None:
         _deploy_by(deployer, parsed.document, registry)
     spec = _validate(parsed, registry)
@@ -140,81 +134,6 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, list):
         return [_escaped(part) for part in value]
     return value.replace("$", "$$") if isinstance(value, str) and VARIABLE.search(value) else value
-
-
-def _read(path: Path) -> str:
-    def refuse(message: str, hint: str = "") -> SpecInvalid:
-        return SpecInvalid([Problem(str(path), message=message, hint=hint)])
-
-    try:
-        if path.is_dir():
-            raise refuse("this is a folder, not a scenario file")
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise refuse(f"cannot be read: {error.strerror}", "is the path right?") from error
-    if len(content) > LARGEST:
-        raise refuse(f"more than {LARGEST} bytes: this is not a scenario file")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8-sig").rpartition("\n")
-        line, column = before[0].count("\n") + bool(before[1]) + 1, len(before[2]) + 1
-        raise SpecInvalid([Problem(str(path), line, column, "", f"not UTF-8 text: {error.reason}")]) from error
-
-
-@dataclass
-class Parsed:
-    """A file as values. ``broken`` are the paths of what could not be read: nothing more is said of them."""
-
-    document: Document
-    problems: list[Problem]
-    used: frozenset[str]
-
-    @property
-    def broken(self) -> frozenset[str]:
-        return frozenset(problem.path for problem in self.problems)
-
-
-def parsed_document(text: str, file: str, *, what: str) -> Parsed:
-    """Another file read like a scenario, but without variables. Raises ``SpecInvalid`` for one that is no YAML."""
-    return _parse(text, file, None, f"{what} is a mapping of keys to values")
-
-
-def validated(model: type[M], parsed: Parsed, *, what: str) -> M:
-    """The value of a model. Raises ``SpecInvalid`` with every problem of the document."""
-    document, problems, broken = parsed.document, list(parsed.problems), parsed.broken
-    if not isinstance(document.value, dict):
-        raise SpecInvalid(problems or [document.problem((), f"{what} is a mapping of keys to values")])
-    value: M | None = None
-    try:
-        value = model.model_validate(document.value, context=WRITTEN)
-    except ValidationError as error:
-        found = spec_problems.translate(error, model, document, {})
-        problems += [problem for problem in found if problem.path not in broken]
-    if problems or value is None:
-        raise SpecInvalid(problems)
-    return value
-
-
-def _parse(text: str, file: str, variables: Mapping[str, str] | None, empty_hint: str = EMPTY_HINT) -> Parsed:
-    yaml = YAML(typ="safe", pure=True)
-    try:
-        tree: Node | None = yaml.compose(text)
-        if tree is None:
-            raise SpecInvalid([Problem(file, message="the file is empty", hint=empty_hint)])
-        done = Substitution() if variables is None else substitute(tree, variables, yaml.resolver)
-        values = values_of(tree, file)
-    except YAMLError as error:
-        raise SpecInvalid([yaml_problem(file, error, text)]) from error
-    except (ValueError, RecursionError) as error:
-        raise SpecInvalid([Problem(file, 1, 1, "", "not valid YAML: nested too deeply")]) from error
-    problems = values.problems
-    for node, name in done.missing:
-        message, hint = missing_message(name, variables or {})
-        place = node.start_mark.line + 1, node.start_mark.column + 1
-        problems.append(Problem(file, *place, values.paths.get(id(node), ""), message, hint))
-    return Parsed(Document(file, text, values.value, tree), problems, frozenset(done.used))
 
 
 def _validate(parsed: Parsed, registry: Registry) -> ScenarioSpec:

@@ -181,7 +181,7 @@ def test_a_state_folder_that_cannot_be_made(nodeyard: Nodeyard) -> None:
     assert nodeyard.processes() == []
 
 
-FULL_AT = ["readiness-reached", "step-started", "check-evaluated", "evidence-saved", "cleanup-started"]
+FULL_AT = ["readiness-reached", "step-started", "check-evaluated", "evidence-saved", "cleanup-started", "node-exited"]
 
 
 @pytest.mark.parametrize("event", FULL_AT)

@@ -5,7 +5,7 @@ Everything here has a time of its own, beyond the run's deadline, and is shielde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,7 +197,8 @@ class Finisher:
         if any(entry.inverse for entry in ledger.open_entries()):
             await carry_out(_Inverses(ledger), self._remover_of, context, self._emit_stage)
         if session.bootstrap.deployer is not None:
-            await session.bootstrap.deployer.destroy()
+            # What ends it early is a problem beside the verdict; the ledger still has what it left.
+            await self._attempt(self._problems, session.bootstrap.deployer.destroy)
         return await carry_out(ledger, self._remover_of, context, self._emit_stage)
 
     def _emit_stage(self, event: events.Event) -> None:
@@ -239,13 +240,14 @@ class Finisher:
         outcome = replace(result.outcome, errors=(*result.outcome.errors, *told), ended_by=ended)
         return replace(result, outcome=outcome)
 
-    async def _attempt(self, problems: list[NodeyardError], act: Callable[[], object]) -> None:
+    async def _attempt(self, problems: list[NodeyardError], act: Callable[[], Awaitable[object]]) -> None:
+        """As ``_write``, for what has to be waited for."""
         try:
-            found = act()
-            if hasattr(found, "__await__"):
-                await found
+            await act()
         except NodeyardError as error:
             problems.append(error)
+        except Exception as error:  # noqa: BLE001 - whatever breaks here, the rest of the end has to come
+            problems.append(InternalError(f"{type(error).__name__}: {error}", operation="end"))
 
     def _write(self, problems: list[NodeyardError], act: Callable[[], object]) -> None:
         """One file, or one event: what cannot be written is a problem, and the rest goes on."""

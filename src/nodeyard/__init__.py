@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nodeyard.app.api_sync import SyncNode as SyncNode
     from nodeyard.app.api_sync import open_network_sync as open_network_sync
     from nodeyard.domain.node_client import ChainReader as ChainReader
+    from nodeyard.domain.node_client import CompareAndSet as CompareAndSet
     from nodeyard.domain.node_client import KeyValue as KeyValue
     from nodeyard.domain.node_client import PeerView as PeerView
     from nodeyard.domain.node_client import ReportsHeight as ReportsHeight
@@ -43,6 +44,7 @@ _PLACES = {
     "Check": "nodeyard.domain.verdict",
     "Verdict": "nodeyard.domain.verdict",
     "KeyValue": "nodeyard.domain.node_client",
+    "CompareAndSet": "nodeyard.domain.node_client",
     "ReportsHeight": "nodeyard.domain.node_client",
     "ReportsRole": "nodeyard.domain.node_client",
     "StateDigest": "nodeyard.domain.node_client",
@@ -57,6 +59,7 @@ _PLACES = {
 __all__ = [
     "ChainReader",
     "Check",
+    "CompareAndSet",
     "ExpectationFailed",
     "KeyValue",
     "Node",

@@ -234,6 +234,12 @@ def faults() -> str:
     return table(("fault", "what it does"), rows)
 
 
+def workloads() -> str:
+    """Every workload with what it does."""
+    rows = [(linked(word), found.summary) for word, found in installed().workloads.usable().items()]
+    return table(("workload", "what it does"), rows)
+
+
 def checks() -> str:
     found = installed().expectations.usable().items()
     rows = [(linked(word), check.summary, "yes" if check.from_record else "no") for word, check in found]
@@ -607,6 +613,7 @@ MAKERS: Mapping[str, Callable[..., str]] = {
     "events": events,
     "exits": exits,
     "faults": faults,
+    "workloads": workloads,
     "file": file,
     "groups": groups,
     "keys": keys,

@@ -155,6 +155,7 @@ def test_a_module_beside_the_file_is_found(tmp_path: Path) -> None:
     """
     played = call(tmp_path, code, op="ask", operations=1, lasts=None)
     assert [c.result for c in played.calls] == [42]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["helpers_of_load.py", "load.py"]
 
 
 CODE = """

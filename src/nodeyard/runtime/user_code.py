@@ -121,11 +121,13 @@ def _module(name: str, base: Path) -> ModuleType:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
-    """Let imports find what stands in a folder."""
+    """Let imports find what stands in a folder, and leave nothing there."""
     sys.path.insert(0, str(folder))
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = before
         sys.path.remove(str(folder))
 
 

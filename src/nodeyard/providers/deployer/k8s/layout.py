@@ -79,7 +79,7 @@ def layout_of(mark: RunMark, namespace: str | None) -> Layout:
     if namespace is not None:
         return Layout(mark, namespace, owns_namespace=False)
     name = f"nodeyard-{mark.run}"
-    if len(name) > LONGEST:
+    if len(name) > LONGEST or name.endswith("-"):
         name = f"{name[: LONGEST - 9].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return Layout(mark, name, owns_namespace=True)
 

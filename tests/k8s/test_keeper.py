@@ -18,9 +18,10 @@ from e2e.support import wait_for
 pytestmark = pytest.mark.real
 FOLDER = Path(__file__).parents[2] / "src/nodeyard/providers/deployer/k8s/keeper"
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "")
-LOOP = (
-    "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: exit(7))\nprint('up', flush=True)\ntime.sleep(1000)"
-)
+LOOP = """import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print('up', flush=True)
+time.sleep(1000)"""
 
 
 class Kept:

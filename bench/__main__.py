@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import cometbft, commands, endpoints, etcd, load, merging, processes, reporting, tx_flow
+from bench import cometbft, commands, endpoints, etcd, kubernetes, load, merging, processes, reporting, tx_flow
 from bench.measure import Row, Setup, document, table
 
 BENCHES = {
@@ -23,6 +23,7 @@ BENCHES = {
     "merge": merging.rows,
     "report": reporting.rows,
     "load": load.rows,
+    "kubernetes": kubernetes.rows,
 }
 
 

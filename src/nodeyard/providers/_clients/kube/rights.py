@@ -40,7 +40,7 @@ def rights(namespace: str | None, table: Mapping[str, Sequence[str]], group: str
 async def lacking(cluster: Cluster, wanted: Iterable[Right]) -> tuple[Right, ...]:
     """Those of ``wanted`` that the API server does not grant us."""
     asked = sorted(set(wanted), key=lambda right: (right.namespace or "", right.group, right.resource, right.verb))
-    answers = await side_by_side(lambda right: _granted(cluster, right), asked, at_once=16)
+    answers = await side_by_side(lambda right: _granted(cluster, right), asked, at_once=4)
     missing: list[Right] = []
     for right, answer in zip(asked, answers, strict=True):
         if isinstance(answer, Exception):

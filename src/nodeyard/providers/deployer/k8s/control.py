@@ -20,7 +20,10 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import ExecResult, NodeState
-from nodeyard.providers._clients.kube import states
+from nodeyard.providers._clients.kube import nearby, states
+from nodeyard.providers._clients.netns.namespace import Namespace
+from nodeyard.providers._clients.netns.shaper import Shaper
+from nodeyard.providers._clients.netns.shaping import Shaping
 from nodeyard.providers.deployer.k8s.keeping import Keeper, KeeperGone, Kept
 from nodeyard.providers.deployer.k8s.launching import PodMaker
 from nodeyard.providers.deployer.k8s.layout import BY, CONTAINER, DATA, KEEPER, PAUSED, PodPlace
@@ -31,7 +34,7 @@ LISTENING = 5.0
 """Seconds for the last lines of a node that ended; without them its end is told all the same."""
 
 
-class K8sControl:
+class K8sControl(Shaping):
     """One node. Implements every optional protocol of ``ports.node_control``."""
 
     def __init__(self, node: NodePlan, place: PodPlace, run: Run) -> None:
@@ -40,6 +43,8 @@ class K8sControl:
         self._node = node
         self._run = run
         self._maker = PodMaker(node, run)
+        context = run.context
+        self.shaper = Shaper(node.name, BY, context.ledger, context.clock, self._namespace, context.environment)
         self._container = ""
         self._state = NodeState("stopped")
         self._unsure = False
@@ -54,7 +59,19 @@ class K8sControl:
         run.told[run.layout.pod(node.name)] = self.seen
 
     def missing(self) -> Mapping[Capability, str]:
-        return {}
+        return {} if self._run.near else {Capability.NETWORK: nearby.ELSEWHERE}
+
+    async def address(self) -> str:
+        pod = self._run.pod(self._node.name)
+        found = states.address_of(pod) if pod is not None else ""
+        if not found:
+            raise self._failed("network", "has no address now", "it has one while its pod stands")
+        return found
+
+    async def _namespace(self) -> Namespace | None:
+        pod = self._run.pod(self._node.name)
+        uid = pod.metadata.uid if pod is not None and pod.metadata is not None else None
+        return await asyncio.to_thread(nearby.namespace_of, uid) if uid else None
 
     async def state(self) -> NodeState:
         """What the last word of the watch, or of an operation, was: the watch tells every change."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lightkube.resources.core_v1 import Namespace
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain import events
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
+from nodeyard.domain.network_rules import Effect
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import BackendRefused, NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
@@ -19,7 +20,7 @@ from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.ledger import RemovalContext, removal_order
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
-from nodeyard.providers._clients.kube import rights, texts
+from nodeyard.providers._clients.kube import nearby, rights, texts
 from nodeyard.providers._clients.kube.errors import CONFLICT
 from nodeyard.providers.deployer.k8s import keeping, lease, manifests, permissions, resolve
 from nodeyard.providers.deployer.k8s.control import K8sControl
@@ -75,6 +76,11 @@ class K8sDeployer:
                 operation="check", hint="create it, or leave 'namespace' out: then each run makes its own",
             )  # fmt: skip
 
+    async def network_problems(self, effects: Collection[Effect]) -> Sequence[str]:
+        """See ``ports.node_control.ShapesNetworks``."""
+        self._run.near = await nearby.all_here(self._run.cluster)
+        return await nearby.network_problems(effects, self._context.environment, here=self._run.near)
+
     def manifests(self, launches: Sequence[LaunchPlan]) -> str:
         """See ``ports.deployer.HasManifests``. Secrets stand as ``***``."""
         run, layout = self._run, self._run.layout
@@ -102,6 +108,7 @@ class K8sDeployer:
                 if isinstance(outcome, Exception):
                     raise outcome
             await run.watch.start()
+            run.near = run.near or await nearby.all_here(run.cluster)
         except BackendRefused as error:
             raise ProvisioningFailed(
                 error.message, operation="provision", evidence=error.evidence, hint=error.hint

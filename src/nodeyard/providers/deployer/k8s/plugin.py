@@ -37,6 +37,7 @@ class K8sPlugin:
             Capability.WIPE,
             Capability.LOGS,
             Capability.EXEC,
+            Capability.NETWORK,
         }
     )
 

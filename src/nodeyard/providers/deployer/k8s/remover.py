@@ -15,6 +15,8 @@ from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.providers._clients.kube.cluster import Cluster
 from nodeyard.providers._clients.kube.config import Reach, reach_of
+from nodeyard.providers._clients.netns.namespace import Commands, environment_of
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo
 from nodeyard.providers.deployer.k8s.keeping import Keeper, KeeperGone
 from nodeyard.providers.deployer.k8s.layout import NAMESPACE, PAUSED, POD, RUN
 from nodeyard.providers.deployer.k8s.sweep import Sweep, Swept
@@ -37,9 +39,10 @@ class K8sRemover:
     ) -> Mapping[str, Removed | NodeyardError]:
         """One sweep per cluster and namespace; see ``Remover``."""
         groups: dict[_Where, list[LedgerEntry]] = defaultdict(list)
-        for entry in entries:
+        shaped = [entry for entry in entries if entry.type == SHAPED]
+        outcomes: Outcomes = {entry.id: await undo(entry, Commands(environment_of({}))) for entry in shaped}
+        for entry in (entry for entry in entries if entry.type != SHAPED):
             groups[_Where(reach_of(entry.data), str(entry.data.get(NAMESPACE)))].append(entry)
-        outcomes: Outcomes = {}
         found = await side_by_side(lambda where: _remove(where, groups[where], context), groups)
         for where, outcome in zip(groups, found, strict=True):
             if isinstance(outcome, NodeyardError):
@@ -53,7 +56,7 @@ class K8sRemover:
 
 async def _remove(where: _Where, entries: Sequence[LedgerEntry], context: RemovalContext) -> Outcomes:
     try:
-        environment = environment_of(context.secrets) if not where.reach.files else {}
+        environment = inside_settings(context.secrets) if not where.reach.files else {}
         cluster = Cluster(where.reach, environment, context.clock)
     except SpecInvalid as error:
         return {entry.id: CleanupIncomplete(str(error.problems[0]), node=entry.node, hint=RETRY) for entry in entries}
@@ -114,7 +117,7 @@ def _incomplete(entry: LedgerEntry, error: NodeyardError) -> CleanupIncomplete:
     return CleanupIncomplete(error.message, node=entry.node, evidence=error.evidence, hint=RETRY)
 
 
-def environment_of(secrets: SecretSource) -> Mapping[str, str]:
+def inside_settings(secrets: SecretSource) -> Mapping[str, str]:
     """The settings that reaching a cluster from inside of it takes, where a ledger is carried out without a run."""
     found: dict[str, str] = {}
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):

@@ -32,6 +32,8 @@ class Run:
     images: dict[str, str] = field(default_factory=dict)
     owner: Owner | None = None
     told: dict[str, Told] = field(default_factory=dict)
+    near: bool = False
+    """Whether this machine is under every pod, so that rules can be made inside of their networks."""
     way: str = ""
     """How the tester reaches pods; chosen when the first one runs."""
 

@@ -1,6 +1,6 @@
 """The network namespace of a pod, where the machine under it is this one.
 
-A cluster permits rules inside of a pod's network only to a container with NET_ADMIN, which restricted pods may not have.
+A cluster permits rules inside of a pod's network only to a container with NET_ADMIN, which restricted pods cannot have.
 Whoever is root on the machine under a pod needs nobody's permission.
 """
 

@@ -19,7 +19,7 @@ from nodeyard.domain.secrets import Secret
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import OperationFailed, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry
-from nodeyard.ports.node_control import ExecResult, NodeState
+from nodeyard.ports.node_control import ExecResult, Launched, NodeState
 from nodeyard.providers._clients.kube import nearby, states
 from nodeyard.providers._clients.netns.namespace import Namespace
 from nodeyard.providers._clients.netns.shaper import Shaper
@@ -121,6 +121,13 @@ class K8sControl(Shaping):
             await self._tell("resume")
             self._state = NodeState("running", self._state.locator)
             self._thawed()
+
+    async def launched(self) -> Launched:
+        if not self._runs:
+            return Launched((), {})
+        paths = [file.path for file in self.launch.files] if self.launch is not None else []
+        found = {path: await self._keeper.digest(path) for path in paths}
+        return Launched(await self._keeper.args(), {path: digest for path, digest in found.items() if digest})
 
     async def wipe(self) -> None:
         async with self._operation("wipe"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,16 @@ class Keeper:
         words = [*argv, "", *(f"{name}={value}" for name, value in env.items())]
         payload = b"".join(word.encode() + b"\0" for word in words)
         return await self.tell("start", str(len(payload)), stdin=payload)
+
+    async def args(self) -> tuple[str, ...]:
+        """The arguments that the program runs with, by the kernel's word; none while it does not run."""
+        done = await self.run([KEEPER, "ctl", WORK, "args"], timeout=REPLY, operation="patch")
+        return tuple(done.stdout.removesuffix("\n").split("\0")[1:-1])
+
+    async def digest(self, path: str) -> str | None:
+        """The SHA-256 of a file below the config folder; ``None`` where there is none."""
+        done = await self.run([KEEPER, "cat", f"{CONFIG}/{path}"], timeout=REPLY, operation="patch")
+        return None if done.status else hashlib.sha256(done.stdout.encode()).hexdigest()
 
     async def put(self, file: FileToWrite, *, initial: bool = False) -> None:
         """Write a file below the config folder; an initial one below the data folder, if it is not there."""

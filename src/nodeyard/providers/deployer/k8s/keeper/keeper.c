@@ -7,6 +7,8 @@
  *                                an initial file is copied only if there is none
  *   keeper ctl DIR stop SIGNAL MILLISECONDS | kill | pause | resume | state
  *   keeper ctl DIR wipe FOLDER     removes what is in FOLDER, unless the program runs
+ *   keeper ctl DIR args            prints the arguments of the program, each ending in NUL, as the kernel has them
+ *   keeper cat PATH                prints a file
  *   keeper count FOLDER            prints how many entries it has
  *   keeper ctl DIR start LENGTH    LENGTH bytes of stdin: PROGRAM and ARGs, an empty text, NAME=VALUEs; each ends in NUL
  *   keeper put PATH MODE LENGTH    LENGTH bytes of stdin become a file; put-missing: only if there is none
@@ -349,6 +351,16 @@ static void serve(const char *dir, int client, int signals) {
     }
   } else if (same(verb, "kill")) {
     if (child) { signal_group(9); ended_within(signals, 10000); }
+  } else if (same(verb, "args")) {
+    char path[64], digits[24];
+    long fd = child ? sys(__NR_openat, AT_HERE, (long)join(path, sizeof path, "/proc/", decimal(digits, child), "/cmdline"), O_RDONLY | O_CLOEXEC, 0, 0) : -1;
+    if (fd >= 0) {
+      n = take((int)fd, buffer, LARGEST);
+      sys(__NR_close, fd, 0, 0, 0, 0);
+      if (n > 0) put_all(client, buffer, (ulong)n);
+    }
+    say(client, "", "", "\n"); /* so that no arguments are not no reply */
+    return;
   } else if (same(verb, "wipe")) {
     if (child) { say(client, "error it runs\n", "", ""); return; }
     if (each_in(first, remove_all)) { say(client, "error not everything could be removed\n", "", ""); return; }
@@ -474,6 +486,12 @@ static int act(int argc, char **argv, char **env) {
     if (size >= LARGEST || take(0, buffer, (ulong)size) != size) { complain("not all of it came", "", ""); return 125; }
     if (same(argv[1], "put-missing") && exists(argv[2])) return 0;
     if (write_file(argv[2], octal(argv[3]), buffer, (ulong)size)) { complain(argv[2], " cannot be written", ""); return 125; }
+    return 0;
+  }
+  if (argc == 3 && same(argv[1], "cat")) {
+    long fd = sys(__NR_openat, AT_HERE, (long)argv[2], O_RDONLY | O_CLOEXEC, 0, 0), n;
+    if (fd < 0) { complain(argv[2], " cannot be read", ""); return 125; }
+    while ((n = take((int)fd, buffer, LARGEST)) > 0) put_all(1, buffer, (ulong)n);
     return 0;
   }
   if (argc == 3 && same(argv[1], "count")) {

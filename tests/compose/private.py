@@ -40,7 +40,11 @@ def private_engine(folder: Path, *, disk: str, tls: Path | None = None) -> Itera
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", data], check=True)
     inside = f"unix://{root}/docker.sock"
     words = ["dockerd", "--data-root", data, "--exec-root", root / "exec", "--pidfile", root / "pid"]
-    words += ["--bridge", "none", "--iptables=false", "--host", inside]
+    # A bridge of its own: an engine without any removes 'docker0', which belongs to everybody's.
+    bridge = f"ny{os.getpid()}"
+    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+    subprocess.run(["ip", "addr", "add", f"10.215.{os.getpid() % 250}.1/24", "dev", bridge], check=True)
+    words += ["--bridge", bridge, "--iptables=false", "--host", inside]
     url = inside
     if tls is not None:
         with socket.socket() as probe:
@@ -57,6 +61,7 @@ def private_engine(folder: Path, *, disk: str, tls: Path | None = None) -> Itera
     finally:
         process.terminate()
         process.wait(30)
+        subprocess.run(["ip", "link", "delete", bridge], check=False)
         subprocess.run(["umount", "--lazy", data], check=True)
         shutil.rmtree(root, ignore_errors=True)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nodeyard.domain.node_client import ChainReader as ChainReader
     from nodeyard.domain.node_client import CompareAndSet as CompareAndSet
     from nodeyard.domain.node_client import KeyValue as KeyValue
+    from nodeyard.domain.node_client import ListsTx as ListsTx
     from nodeyard.domain.node_client import PeerView as PeerView
     from nodeyard.domain.node_client import ReportsHeight as ReportsHeight
     from nodeyard.domain.node_client import ReportsRole as ReportsRole
@@ -45,6 +46,7 @@ _PLACES = {
     "Verdict": "nodeyard.domain.verdict",
     "KeyValue": "nodeyard.domain.node_client",
     "CompareAndSet": "nodeyard.domain.node_client",
+    "ListsTx": "nodeyard.domain.node_client",
     "ReportsHeight": "nodeyard.domain.node_client",
     "ReportsRole": "nodeyard.domain.node_client",
     "StateDigest": "nodeyard.domain.node_client",
@@ -62,6 +64,7 @@ __all__ = [
     "CompareAndSet",
     "ExpectationFailed",
     "KeyValue",
+    "ListsTx",
     "Node",
     "NodeyardError",
     "OpenNetwork",

@@ -14,7 +14,7 @@ import base64
 import contextlib
 import json as jsonlib
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -55,7 +55,7 @@ class HttpTransport:
         self._at_once = at_once
         self._largest = largest
         self._opened = False
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
         self._contexts = TlsContexts()
         self._headers: dict[Auth, dict[str, str]] = {}
 
@@ -71,32 +71,28 @@ class HttpTransport:
     async def close(self) -> None:
         """Close every connection. Idempotent."""
         self._opened = False
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, None
+        for session in sessions or ():
             await session.close()
 
     def prepare(self) -> None:
         """See ``ports.transport.CanPrepare``."""
-        self._connected()
+        self._connected(marked=True)
 
-    def _connected(self) -> aiohttp.ClientSession:
-        """The session, made when it is first needed."""
+    def _connected(self, *, marked: bool) -> aiohttp.ClientSession:
+        """The session, made when it is first needed. A marked body tells by itself that it was sent; for requests
+        without a body the session traces it, which costs a tenth of a request's time.
+        """
         if not self._opened:
             raise InternalError("a request through a transport that is not open")
-        if self._session is None:
+        if self._sessions is None:
             import aiohttp
 
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_note_sent)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._at_once, limit_per_host=0, keepalive_timeout=KEEP_ALIVE),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"Accept": "application/json, */*", "Accept-Encoding": "identity", "User-Agent": "nodeyard"},
-                trace_configs=[trace],
-                trust_env=False,
-                auto_decompress=False,
-            )
-        return self._session
+            connector = aiohttp.TCPConnector(limit=self._at_once, limit_per_host=0, keepalive_timeout=KEEP_ALIVE)
+            self._sessions = _session(connector, [], owner=False), _session(connector, [trace], owner=True)
+        return self._sessions[0 if marked else 1]
 
     async def request(
         self,
@@ -134,10 +130,10 @@ class HttpTransport:
         self, attempt: Attempt, method: str, path: str, body: bytes | None, headers: Mapping[str, str], tls: Any
     ) -> Reply:
         endpoint = attempt.endpoint
-        async with self._connected().request(
+        async with self._connected(marked=body is not None).request(
             method,
             _url(endpoint.url, path),
-            data=body,
+            data=None if body is None else _marked(body, attempt),
             headers=headers,
             ssl=tls if tls is not None else True,
             server_hostname=endpoint.tls.server_name if tls is not None and endpoint.tls else None,
@@ -212,6 +208,44 @@ class HttpTransport:
         with contextlib.suppress(OSError):  # the other side may close first, and differently
             await writer.wait_closed()
         return True
+
+
+def _session(
+    connector: aiohttp.TCPConnector, traces: list[aiohttp.TraceConfig], *, owner: bool
+) -> aiohttp.ClientSession:
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=owner,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept": "application/json, */*", "Accept-Encoding": "identity", "User-Agent": "nodeyard"},
+        trace_configs=traces,
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+def _marked(body: bytes, attempt: Attempt) -> aiohttp.BytesPayload:
+    """A body that notes when it is written: from then on a failure leaves open whether the node has acted."""
+    made: aiohttp.BytesPayload = _marked_payload()(body, attempt)
+    return made
+
+
+@cache
+def _marked_payload() -> Any:
+    import aiohttp
+
+    class Marked(aiohttp.BytesPayload):
+        def __init__(self, body: bytes, attempt: Attempt) -> None:
+            super().__init__(body, content_type="application/octet-stream")
+            self._attempt = attempt
+
+        async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+            self._attempt.sent = True
+            await super().write_with_length(writer, content_length)
+
+    return Marked
 
 
 @lru_cache(maxsize=REMEMBERED)

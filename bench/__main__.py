@@ -10,7 +10,19 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import cometbft, commands, endpoints, etcd, kubernetes, load, merging, processes, reporting, tx_flow
+from bench import (
+    cometbft,
+    commands,
+    endpoints,
+    etcd,
+    kubernetes,
+    linearizable,
+    load,
+    merging,
+    processes,
+    reporting,
+    tx_flow,
+)
 from bench.measure import Row, Setup, document, table
 
 BENCHES = {
@@ -24,6 +36,7 @@ BENCHES = {
     "report": reporting.rows,
     "load": load.rows,
     "kubernetes": kubernetes.rows,
+    "linearizable": linearizable.rows,
 }
 
 

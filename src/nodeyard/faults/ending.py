@@ -34,8 +34,8 @@ class Ended(NodesGuard):
         await self.each(self._start)
 
     async def _start(self, node: Node) -> None:
-        if not (await node.state()).alive:
-            await node.start(wait=False)
+        """Without a look at its state: one whose end was cut short may run still, and a start sees that through."""
+        await node.start(wait=False)
 
     async def prove_healed(self) -> Proof:
         return await self.back()
@@ -82,6 +82,11 @@ class Restarted(Ended):
     async def inject(self) -> None:
         for node in self.nodes:
             self._before[node.id] = await node.state()
+            await node.restart(wait=False)
+
+    async def _start(self, node: Node) -> None:
+        """A restart that was cut short is made once more: nothing else needs to be permitted."""
+        if not (await node.state()).alive:
             await node.restart(wait=False)
 
     async def prove(self) -> Proof:

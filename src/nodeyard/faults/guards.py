@@ -19,6 +19,10 @@ LOOK = 1.0
 """Seconds for a node to answer a probe. A live one takes milliseconds, a frozen one never answers."""
 
 
+MOST = 200
+"""Characters of a line of evidence; the rest is in the node's own log."""
+
+
 class NodesGuard:
     """A fault on certain nodes, acted on side by side."""
 
@@ -45,7 +49,7 @@ class NodesGuard:
         try:
             await self.context.network.ops.ready_again([node.id for node in self.nodes])
         except NotReady as error:
-            return Proof(False, "; ".join((error.message, *error.evidence)))
+            return Proof(False, "; ".join((error.message, *(line[:MOST] for line in error.evidence[:3]))))
         took = self.context.clock.now() - begun
         return Proof(True, f"ready again after {took:.2f}s")
 

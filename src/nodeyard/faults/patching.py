@@ -14,8 +14,7 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import FaultOptions
 from nodeyard.domain.sources import Scalar
-from nodeyard.faults.ending import Ended
-from nodeyard.faults.guards import told
+from nodeyard.faults.guards import NodesGuard, told
 from nodeyard.faults.options import TargetedFault
 from nodeyard.ports.node_control import Launched
 from nodeyard.runtime.context import StepContext
@@ -29,7 +28,7 @@ class PatchFaultOptions(TargetedFault):
     config: Annotated[dict[str, Scalar], Field(min_length=1)] = Field(description="the settings that change meanwhile")
 
 
-class Patched(Ended):
+class Patched(NodesGuard):
     """One injection of ``patch``: one node at a time, because each restarts."""
 
     def __init__(self, config: Mapping[str, Scalar], nodes: Sequence[Node], context: StepContext) -> None:
@@ -59,7 +58,6 @@ class Patched(Ended):
             own = self._own.get(node.id)
             if own is not None and self._before[node.id].differences(await node.launched()):
                 await node.configure(own, wait=False)
-        await super().heal()
 
     async def prove_healed(self) -> Proof:
         left = [

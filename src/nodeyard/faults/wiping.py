@@ -43,9 +43,7 @@ class Wiped(Ended):
 
     async def _start(self, node: Node) -> None:
         """Only a node that has lost its data is taken in anew: one that was merely stopped still knows who it is."""
-        if (await node.state()).alive:
-            return
-        if await node.data_entries():
+        if (await node.state()).alive or await node.data_entries():
             await node.start(wait=False)
         else:
             await node.readmit()

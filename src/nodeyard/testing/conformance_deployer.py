@@ -332,6 +332,26 @@ class DeployerConformance(OnStage):
                 if self._promises(*wanted):
                     self._on_stage(act)
 
+    def test_a_start_sees_an_end_through_that_was_cut_short(self) -> None:
+        for steps in (1, 3, 6):
+
+            async def act(stage: Stage, ledger: WatchedLedger, told: list[Event], steps: int = steps) -> None:
+                await stage.up()
+                control = self._first(stage)
+                task = asyncio.ensure_future(control.kill())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await control.start()
+                ended = asyncio.ensure_future(control.exited())
+                await asyncio.wait({ended}, timeout=0.3)
+                assert not ended.done(), "what the cut kill had begun came after the start"
+                ended.cancel()
+
+            if self._promises(Capability.KILL, Capability.START):
+                self._on_stage(act)
+
     def test_the_remover_needs_only_the_entries(self) -> None:
         async def act(stage: Stage, ledger: WatchedLedger, told: list[Event]) -> None:
             await stage.up()

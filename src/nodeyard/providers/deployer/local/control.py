@@ -105,6 +105,9 @@ class LocalControl(Shaping):
 
     async def start(self) -> None:
         async with self._operation("start"):
+            if self._asked_to_end and self._running() is not None:  # an end that was cut short: see it through
+                self.end_now()
+                await self._ended("start")
             if self._running() is None:
                 await self._begin()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import (
     cometbft,
     commands,
+    containers,
     endpoints,
     etcd,
     kubernetes,
@@ -36,6 +37,7 @@ BENCHES = {
     "report": reporting.rows,
     "load": load.rows,
     "kubernetes": kubernetes.rows,
+    "containers": containers.rows,
     "linearizable": linearizable.rows,
 }
 

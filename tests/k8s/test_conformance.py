@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -60,5 +61,8 @@ def exists(entry: LedgerEntry, mark: str, namespace: str) -> bool:
         keeper = ("/nodeyard/bin/keeper", "ctl", "/nodeyard/work", "state")
         said = kubectl("exec", "-n", namespace, str(entry.data["pod"]), "--", *keeper)
         return said.startswith("paused")
+    if entry.type == "network-rules":
+        rules = ["nsenter", f"--net=/proc/{entry.data['pid']}/ns/net", "--", "iptables-save"]
+        return "nodeyard" in subprocess.run(rules, capture_output=True, text=True, check=False).stdout.lower()
     found = of_run(mark, namespace)
     return f"pod {entry.data['pod']}" in found if entry.type == "pod" else bool(found)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ POOL = 512
 PATIENCE = 20.0
 """Seconds that a request goes on while the API server is away: one that restarts is back after less."""
 PAGE = 500
+LEAVING = 5.0
+"""Seconds for commands whose callers were cancelled, when the connection is closed."""
 PACE = poll.Pace(first=0.05, factor=2.0, most=1.0)
 
 
@@ -49,6 +52,7 @@ class Cluster:
     def __init__(self, where: Reach, environment: Mapping[str, str], clock: Clock) -> None:
         """Raises ``SpecInvalid`` for a context or kubeconfig that is not there."""
         self.where = where
+        self._abandoned: dict[str, asyncio.Future[ExecResult]] = {}
         self.config: SingleConfig = load(where, environment)
         self.clock = clock
         with self.asking("connect", "cluster"):
@@ -69,6 +73,11 @@ class Cluster:
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
+        left, self._abandoned = set(self._abandoned.values()), {}
+        if left:
+            await asyncio.wait(left, timeout=LEAVING)
+            for work in left:
+                work.cancel()
         await self.http.aclose()
 
     @property
@@ -206,7 +215,35 @@ class Cluster:
         timeout: float,
         node: str | None = None,
     ) -> ExecResult:
-        """Run a command in a container. Raises ``TimeoutError`` when no status came in time."""
+        """Run a command in a container. Raises ``TimeoutError`` when no status came in time.
+
+        A caller that is cancelled leaves it to its end, for which the next command in the pod waits: half a request
+        would leave both a connection and the pod in a state that nobody knows.
+        """
+        if earlier := self._abandoned.pop(pod, None):
+            await asyncio.wait({earlier})
+        work = asyncio.ensure_future(
+            self._exec(pod, namespace, argv, container=container, stdin=stdin, timeout=timeout, node=node)
+        )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not work.done():
+                self._abandoned[pod] = work
+                work.add_done_callback(_heard)
+            raise
+
+    async def _exec(
+        self,
+        pod: str,
+        namespace: str,
+        argv: Sequence[str],
+        *,
+        container: str,
+        stdin: bytes | None,
+        timeout: float,
+        node: str | None,
+    ) -> ExecResult:
         more: dict[str, Any] = {} if stdin is None else {"stdin": stdin}
         try:
             with self.asking("get", "pods/exec", namespace, pod, node):
@@ -259,6 +296,12 @@ def path_of(resource: Any, namespace: str | None, name: str | None = None) -> st
     parts = ["api", version] if not group else ["apis", group, version]
     parts += [*(("namespaces", namespace) if namespace else ()), info.plural, *((name,) if name else ())]
     return "/" + "/".join(parts)
+
+
+def _heard(work: asyncio.Future[ExecResult]) -> None:
+    """Whoever wanted to know how it ended is gone."""
+    if not work.cancelled():
+        work.exception()
 
 
 def _given(**params: str | None) -> dict[str, str]:

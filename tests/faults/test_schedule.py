@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nodeyard.domain.fault_schedule import Keep, left_alone, slots, too_many
+from nodeyard.domain.capability import Capability
+from nodeyard.domain.fault_schedule import Keep, least_members, left_alone, slots, too_many
 from nodeyard.faults.options import TargetedFault
 
 times = st.floats(0.0, 100.0, allow_nan=False)
@@ -79,3 +80,18 @@ def test_a_quorum_is_a_majority_of_all_and_the_strictest_word_counts() -> None:
 def test_a_fault_that_would_meet_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match="shorter than 'every'"):
         TargetedFault.model_validate({"use": "kill", "target": "any", "every": "5s", "for": "5s"})
+
+
+@given(victims=st.integers(1, 5), keep=st.none() | st.just("quorum") | st.integers(0, 6))
+def test_so_few_nodes_that_it_could_never_be_are_told_before_the_run(victims: int, keep: Keep | None) -> None:
+    least = least_members(victims, keep)
+    for count in range(victims, 20):
+        members = [f"n{i}" for i in range(count)]
+        possible = not too_many(members[:victims], members=members, down=(), keeps=[keep])
+        assert possible == (count >= least)
+
+
+def test_a_fault_says_how_many_nodes_it_takes() -> None:
+    for target, least in (({"any": 2}, 5), ("leader", 3), ("all", 1), ("n1", 1)):
+        options = TargetedFault.model_validate({"use": "kill", "target": target, "keep": "quorum"})
+        assert options.needs(Capability.KILL).least == least

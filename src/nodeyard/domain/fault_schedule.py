@@ -48,6 +48,13 @@ def left_alone(keeps: Iterable[Keep | None], members: int) -> int:
     return max((members // 2 + 1 if keep == "quorum" else keep for keep in keeps if keep is not None), default=0)
 
 
+def least_members(victims: int, keep: Keep | None) -> int:
+    """How many nodes there must be, so that so many can be harmed and enough are left alone."""
+    if keep == "quorum":
+        return 2 * victims + 1
+    return victims + (keep or 0)
+
+
 def too_many(
     victims: Collection[str], *, members: Collection[str], down: Collection[str], keeps: Collection[Keep | None]
 ) -> str:
@@ -66,4 +73,4 @@ def too_many(
     )
 
 
-__all__ = ["Keep", "Slot", "left_alone", "slots", "too_many"]
+__all__ = ["Keep", "Slot", "least_members", "left_alone", "slots", "too_many"]

@@ -78,7 +78,7 @@ class CrashLoop:
     lasts: ClassVar[bool] = True
 
     def requires(self, options: CrashLoopOptions) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.KILL), Requirement(options.target, Capability.START))
+        return (options.needs(Capability.KILL), options.needs(Capability.START))
 
     def guard(self, options: CrashLoopOptions, nodes: Sequence[Node], context: StepContext) -> Crashing:
         return Crashing(options, nodes, context)

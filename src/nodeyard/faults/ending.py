@@ -110,7 +110,7 @@ class Kill:
     lasts: ClassVar[bool] = True
 
     def requires(self, options: TargetedFault) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.KILL), Requirement(options.target, Capability.START))
+        return (options.needs(Capability.KILL), options.needs(Capability.START))
 
     def guard(self, options: TargetedFault, nodes: Sequence[Node], context: StepContext) -> Killed:
         return Killed(nodes, context)
@@ -126,7 +126,7 @@ class Stop:
     lasts: ClassVar[bool] = True
 
     def requires(self, options: TargetedFault) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.STOP), Requirement(options.target, Capability.START))
+        return (options.needs(Capability.STOP), options.needs(Capability.START))
 
     def guard(self, options: TargetedFault, nodes: Sequence[Node], context: StepContext) -> Stopped:
         return Stopped(nodes, context)
@@ -142,7 +142,7 @@ class Restart:
     lasts: ClassVar[bool] = False
 
     def requires(self, options: MomentaryFault) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.RESTART),)
+        return (options.needs(Capability.RESTART),)
 
     def guard(self, options: MomentaryFault, nodes: Sequence[Node], context: StepContext) -> Restarted:
         return Restarted(nodes, context)

@@ -51,7 +51,7 @@ class Pause:
     lasts: ClassVar[bool] = True
 
     def requires(self, options: TargetedFault) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.PAUSE),)
+        return (options.needs(Capability.PAUSE),)
 
     def guard(self, options: TargetedFault, nodes: Sequence[Node], context: StepContext) -> Frozen:
         return Frozen(nodes, context)

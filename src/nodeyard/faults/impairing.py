@@ -214,5 +214,5 @@ class Bandwidth:
 
 
 def _needs(options: LinkOptions, effect: Effect) -> tuple[Requirement, ...]:
-    target = Requirement(options.target, Capability.NETWORK, effects=(effect,))
+    target = options.needs(Capability.NETWORK, effects=(effect,))
     return (target,) if options.peers is None else (target, Requirement(options.peers))

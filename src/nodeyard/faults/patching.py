@@ -78,7 +78,7 @@ class Patch:
     lasts: ClassVar[bool] = True
 
     def requires(self, options: PatchFaultOptions) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.PATCH),)
+        return (options.needs(Capability.PATCH),)
 
     def guard(self, options: PatchFaultOptions, nodes: Sequence[Node], context: StepContext) -> Patched:
         return Patched(options.config, nodes, context)

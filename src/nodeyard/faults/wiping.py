@@ -60,7 +60,7 @@ class Wipe:
 
     def requires(self, options: TargetedFault) -> tuple[Requirement, ...]:
         needed = (Capability.WIPE, Capability.STOP, Capability.START)
-        return tuple(Requirement(options.target, capability) for capability in needed)
+        return tuple(options.needs(capability) for capability in needed)
 
     def guard(self, options: TargetedFault, nodes: Sequence[Node], context: StepContext) -> Wiped:
         return Wiped(nodes, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 from cometbft.chain_processes import Chain, binary, started_chain
 from cometbft.relay import relay
+from nodeyard.domain.history import Outcome, joined
+from nodeyard.observability.history_file import read_history
 
 from .support import REPOSITORY, Json, Nodeyard, gone_soon, wait_for
 
@@ -73,6 +76,16 @@ def test_the_example_of_a_chain_of_our_own_passes(yard: Nodeyard) -> None:
     assert yard.leftovers() == []
     kept = [path for path in yard.only_run().rglob("*") if path.is_file() and b"PrivKey" in path.read_bytes()]
     assert kept == [], "secret keys outlive the run"
+
+
+def test_transactions_are_followed_to_their_block_on_every_node(yard: Nodeyard) -> None:
+    done = yard("run", EXAMPLES / "workload-tx-flow.yaml")
+    assert done.status == 0, done.out + done.err
+    calls = joined(read_history(yard.only_run() / "history.jsonl"))
+    submitted = {call.value for call in calls if call.op == "submit" and call.outcome is Outcome.OK}
+    included = Counter(call.node for call in calls if call.op != "submit" and call.outcome is Outcome.OK)
+    assert submitted
+    assert included == dict.fromkeys(("v0", "v1", "v2", "v3"), len(submitted))
 
 
 @pytest.mark.usefixtures("untouched")

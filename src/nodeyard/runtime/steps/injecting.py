@@ -66,12 +66,15 @@ async def injected(guard: FaultGuard, *, fault: str, nodes: Sequence[str], emit:
         yield seen
         left = True
     finally:
-        await _heal_anyway(guard, seen, hurried=not left)
+        cancelled = await _heal_anyway(guard, seen, hurried=not left)
+        left = left and cancelled is None
         if left and seen.stuck is None:
             await _look(guard, seen, fault, emit, within=None)
         else:
             await shielded(_look(guard, seen, fault, emit, within=LAST_LOOK), within=2 * LAST_LOOK)
         seen.cut = not left
+        if cancelled is not None:
+            raise cancelled
 
 
 async def _inject(guard: FaultGuard, seen: Injection, fault: str, emit: Emit) -> None:
@@ -91,8 +94,8 @@ async def _inject(guard: FaultGuard, seen: Injection, fault: str, emit: Emit) ->
             emit(FaultProven(node=node, fault=fault, evidence=seen.proof.evidence))
 
 
-async def _heal_anyway(guard: FaultGuard, seen: Injection, *, hurried: bool) -> None:
-    """Heal although the caller is cancelled; from its cancellation on there is less time. Raises the cancellation."""
+async def _heal_anyway(guard: FaultGuard, seen: Injection, *, hurried: bool) -> asyncio.CancelledError | None:
+    """Heal although the caller is cancelled; from its cancellation on there is less time. Returns the cancellation."""
     now = asyncio.get_running_loop().time
     limit = now() + (LAST_HEALING if hurried else HEALING)
     healing = asyncio.ensure_future(guard.heal())
@@ -109,8 +112,7 @@ async def _heal_anyway(guard: FaultGuard, seen: Injection, *, hurried: bool) -> 
         seen.stuck = RuntimeFailure("healing did not end in time", operation="heal", hint="see what the node does")
     else:
         seen.stuck = _error_of(healing)
-    if cancelled is not None:
-        raise cancelled
+    return cancelled
 
 
 def _error_of(healing: asyncio.Future[None]) -> NodeyardError | None:

@@ -39,9 +39,8 @@ def image_of(folder: Path, name: str, programs: Mapping[str, Path], *, python: b
     if python:
         _add_python(root)
     reference = f"nodeyard-test/{name}:{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    packed = subprocess.Popen(["tar", "-C", root, "-cf", "-", "."], stdout=subprocess.PIPE)
-    docker("import", "--change", "ENV PATH=/bin:/usr/bin", "-", reference, stdin=packed.stdout)
-    assert packed.wait() == 0
+    with subprocess.Popen(["tar", "-C", root, "-cf", "-", "."], stdout=subprocess.PIPE) as packed:
+        docker("import", "--change", "ENV PATH=/bin:/usr/bin", "-", reference, stdin=packed.stdout)
     try:
         yield reference
     finally:

@@ -192,6 +192,18 @@ def test_a_run_that_ends_before_a_node_is_back_decides_nothing(tmp_path: Path) -
     played(tmp_path, body)
 
 
+@pytest.mark.parametrize("word", ["kill", "crash-loop", "partition"])
+def test_a_deadline_that_leaves_a_node_too_little_time_decides_nothing(word: str, tmp_path: Path) -> None:
+    """The phase ended in time, and the run's deadline came before the time that nodes have to be ready."""
+
+    async def body(net: Network) -> None:
+        net.world.node("n1").ready_after(100)
+        (check,) = await net.phase(5, {"word": word, "target": "n1", "for": "2s"})
+        assert check.verdict is UNKNOWN, check
+
+    played(tmp_path, body, deadline=10.0)
+
+
 def test_healing_that_hangs_is_bounded(tmp_path: Path) -> None:
     async def body(net: Network) -> None:
         net.world.node("n1").starts_after(1000)

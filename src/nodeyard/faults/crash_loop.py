@@ -65,7 +65,7 @@ class Crashing(Ended):
     async def prove_healed(self) -> Proof:
         back = await self.back()
         crashes = ", ".join(f"{name} {count}" for name, count in self._crashes.items())
-        return Proof(back.proven, f"{back.evidence}, after crashes: {crashes}")
+        return Proof(back.proven, f"{back.evidence}, after crashes: {crashes}", in_time=back.in_time)
 
 
 class CrashLoop:

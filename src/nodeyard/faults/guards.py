@@ -19,6 +19,8 @@ LOOK = 1.0
 """Seconds for a node to answer a probe. A live one takes milliseconds, a frozen one never answers."""
 
 
+CLOSE = 0.05
+"""Seconds before the deadline of the run that count as at it."""
 MOST = 200
 """Characters of a line of evidence; the rest is in the node's own log."""
 
@@ -49,7 +51,8 @@ class NodesGuard:
         try:
             await self.context.network.ops.ready_again([node.id for node in self.nodes])
         except NotReady as error:
-            return Proof(False, "; ".join((error.message, *(line[:MOST] for line in error.evidence[:3]))))
+            seen = "; ".join((error.message, *(line[:MOST] for line in error.evidence[:3])))
+            return Proof(False, seen, in_time=self.context.clock.now() + CLOSE < self.context.network.ops.deadline)
         took = self.context.clock.now() - begun
         return Proof(True, f"ready again after {took:.2f}s")
 

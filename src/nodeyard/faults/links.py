@@ -99,7 +99,7 @@ class LinksGuard(NodesGuard):
         if not seen.proven or not self.recovery:
             return seen
         back = await self.back()
-        return Proof(back.proven, f"{seen.evidence}; {back.evidence}")
+        return Proof(back.proven, f"{seen.evidence}; {back.evidence}", in_time=back.in_time)
 
     async def _looked(self) -> dict[Link, Echo]:
         answers = await side_by_side(self.look, self.links, at_once=8)

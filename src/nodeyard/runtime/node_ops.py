@@ -253,6 +253,11 @@ class NodeOps:
         if running:
             await self._identify(running, reason="ready after a step that did not wait")
 
+    @property
+    def deadline(self) -> float:
+        """The time of the clock that no wait goes past: the run's."""
+        return self._deadline
+
     async def ready_again(self, nodes: Collection[str]) -> None:
         """Wait until each of these nodes is ready, and identify those that nobody waited for before.
 

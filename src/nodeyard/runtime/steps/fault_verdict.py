@@ -41,7 +41,7 @@ def judge(one: Injection) -> tuple[Verdict, str]:
     if one.stuck is not None:
         return Verdict.UNKNOWN, f"{where}: could not be undone: {one.stuck.message}; {healed}"
     if not one.over:
-        if one.cut:
+        if one.cut or not (one.healed is None or one.healed.in_time):
             return Verdict.UNKNOWN, f"{where}: the run ended before it could recover: {healed}"
         return Verdict.FAIL, f"{where}: did not recover: {healed}"
     if one.refused is not None:

@@ -59,10 +59,14 @@ class Expectation(Protocol):
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether something was seen to be so, and what was seen. Never what was asked for."""
+    """Whether something was seen to be so, and what was seen. Never what was asked for.
+
+    ``in_time`` is false where the run ended the look before it could be decided.
+    """
 
     proven: bool
     evidence: str
+    in_time: bool = True
 
 
 class FaultGuard(Protocol):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from math import ceil
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.network_rules import Effect, NetworkRule
@@ -40,9 +41,18 @@ def parse_rate(value: Any) -> float:
     return float(found[1]) * UNITS[(found[2] or "").lower()]
 
 
+def format_rate(rate: float) -> str:
+    """A spelling that ``parse_rate`` reads back exactly, in the largest unit that leaves a whole number."""
+    for unit in ("g", "m", "k"):
+        if rate % UNITS[unit] == 0:
+            return f"{rate / UNITS[unit]:.0f}{unit}bit"
+    return f"{Decimal(repr(rate)).normalize():f}bit"
+
+
 Rate = Annotated[
     float,
     BeforeValidator(parse_rate),
+    PlainSerializer(format_rate, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmMgG]?bit(/s)?$", "description": "a rate"}),
 ]
 

@@ -121,7 +121,9 @@ def test_an_example_passes(
     elif example in SYSTEM:
         found(SYSTEM[example])
     folder = by_hand(BY_HAND[example], host) if example in BY_HAND else EXAMPLES
-    yard = Yard(Nodeyard(tmp_path, range(0), extra=extra), "")
+    home = tmp_path / "home"  # of its own: what was started by hand beside it is not Nodeyard's to remove
+    home.mkdir()
+    yard = Yard(Nodeyard(home, range(0), extra=extra), "")
     try:
         done = yard.home("run", folder / f"{example}.yaml", "--deployer", deployer, patience=240)
         assert done.status == 0, done.out + done.err

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nodeyard.app.api_sync import open_network_sync as open_network_sync
     from nodeyard.domain.node_client import ChainReader as ChainReader
     from nodeyard.domain.node_client import CompareAndSet as CompareAndSet
+    from nodeyard.domain.node_client import KeepsRevisions as KeepsRevisions
     from nodeyard.domain.node_client import KeyValue as KeyValue
     from nodeyard.domain.node_client import ListsTx as ListsTx
     from nodeyard.domain.node_client import PeerView as PeerView
@@ -45,6 +46,7 @@ _PLACES = {
     "Check": "nodeyard.domain.verdict",
     "Verdict": "nodeyard.domain.verdict",
     "KeyValue": "nodeyard.domain.node_client",
+    "KeepsRevisions": "nodeyard.domain.node_client",
     "CompareAndSet": "nodeyard.domain.node_client",
     "ListsTx": "nodeyard.domain.node_client",
     "ReportsHeight": "nodeyard.domain.node_client",
@@ -63,6 +65,7 @@ __all__ = [
     "Check",
     "CompareAndSet",
     "ExpectationFailed",
+    "KeepsRevisions",
     "KeyValue",
     "ListsTx",
     "Node",

@@ -23,7 +23,8 @@ class LyingProxy:
     more, later), ``reorders`` (says that a write was done, and does it later), ``rewrites`` (changes what is read).
     """
 
-    def __init__(self, target: str, lie: str) -> None:
+    def __init__(self, target: str, lie: str, share: float = SHARE) -> None:
+        self._share = share
         self._target = target
         self._lie = lie
         self._random = Random(1)
@@ -33,7 +34,7 @@ class LyingProxy:
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
-        lies = request.path == (RANGE if self._lie == "rewrites" else PUT) and self._random.random() < SHARE
+        lies = request.path == (RANGE if self._lie == "rewrites" else PUT) and self._random.random() < self._share
         if not lies:
             return await self._forward(request.method, request.path, body)
         self.lies += 1
@@ -92,9 +93,9 @@ def _rewritten(answer: web.Response) -> web.Response:
 
 
 @contextmanager
-def lying_proxy(target: str, lie: str) -> Iterator[LyingProxy]:
+def lying_proxy(target: str, lie: str, share: float = SHARE) -> Iterator[LyingProxy]:
     """The proxy, in a thread with a loop of its own, while the block runs."""
-    proxy = LyingProxy(target, lie)
+    proxy = LyingProxy(target, lie, share)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     over = asyncio.Event()

@@ -115,6 +115,20 @@ def test_a_proxy_that_lies_is_found_out(nodeyard: Nodeyard, tmp_path: Path, lie:
     assert {name for name, check in found.items() if check["verdict"] == "fail"} == culprits
 
 
+def test_a_node_that_tells_other_values_of_a_revision_is_named(nodeyard: Nodeyard, tmp_path: Path) -> None:
+    with (
+        started_cluster(tmp_path / "cluster", 3) as cluster,
+        lying_proxy(f"http://127.0.0.1:{cluster.nodes[2].client}", "rewrites", share=1.0) as proxy,
+    ):
+        honest = [f"http://127.0.0.1:{node.client}" for node in cluster.nodes[:2]]
+        puts = [{"put": {"key": f"k{index}", "value": "true", "target": "e0"}} for index in range(10)]
+        found = judged(
+            nodeyard, {"source": external(*honest, proxy.url), "steps": puts, "expectations": [{"use": "agreement"}]}
+        )
+    assert found["agreement"]["verdict"] == "fail"
+    assert found["agreement"]["reason"].startswith("e2 differs from the others at ")
+
+
 def test_a_node_of_another_cluster_is_refused_before_anything_runs(nodeyard: Nodeyard, tmp_path: Path) -> None:
     with (
         started_cluster(tmp_path / "ours", 1, token="ours") as ours,

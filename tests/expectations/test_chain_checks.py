@@ -80,6 +80,19 @@ def test_what_is_read_can_be_compared_and_nothing_that_can_is_left_out(heights: 
         assert who == (expected if top - most < height <= top else set())
 
 
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 5000), min_size=2), st.integers(1, 6000))
+def test_a_sample_is_of_the_same_few_revisions_on_each_node(heights: dict[str, int], most: int) -> None:
+    whole = agreement.spans(heights, same_kind(*heights), most)
+    sample = agreement.spans(heights, same_kind(*heights), most, sampled={"k"})
+    top = sorted(heights.values())[-2]
+    longest = max(sample.values(), key=len)
+    for node, span in sample.items():
+        assert set(span) == {height for height in longest if height <= heights[node]}
+        assert set(span) <= set(whole[node])
+    assert len(longest) <= agreement.SAMPLES
+    assert not top or longest[-1] == top
+
+
 @given(
     st.lists(st.integers(1, 10), min_size=2, max_size=6),
     st.dictionaries(st.tuples(st.integers(0, 5), st.integers(1, 10)), st.sampled_from("xy")),

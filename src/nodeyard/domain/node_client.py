@@ -138,6 +138,20 @@ class ChainReader(Protocol):
 
 
 @runtime_checkable
+class KeepsRevisions(Protocol):
+    """A store that still knows what it held at earlier revisions; each node is asked for its own copy alone."""
+
+    async def revision(self, *, timeout: float) -> int:
+        """The latest revision that this node has."""
+
+    async def state_at(self, revision: int, *, timeout: float) -> str:
+        """A digest of all that the store held at a revision; equal on nodes that held the same.
+
+        Raises ``NodeRefused`` for a revision that the node does not have, or not any more.
+        """
+
+
+@runtime_checkable
 class ListsTx(Protocol):
     """A chain whose blocks name their transactions."""
 

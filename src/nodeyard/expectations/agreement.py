@@ -1,9 +1,9 @@
-"""The expectation ``agreement``: at each height, all selected nodes have the same block and the same state."""
+"""The expectation ``agreement``: at each height or revision, all selected nodes have the same block or values."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from nodeyard._aio import poll
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain.capability import Capability
-from nodeyard.domain.node_client import Block, ChainReader
+from nodeyard.domain.node_client import Block, ChainReader, KeepsRevisions
 from nodeyard.domain.quantity import PositiveDuration
 from nodeyard.domain.requirement import Requirement
 from nodeyard.domain.scenario_spec import CheckOptions
@@ -27,6 +27,8 @@ from nodeyard.runtime.node import Node
 READ_TIMEOUT = 5.0
 """Seconds for one block. A node answers in milliseconds, many questions at once in more."""
 AT_ONCE = 64
+SAMPLES = 20
+"""Revisions of a store that are compared: each takes a read of all its keys."""
 SHOWN = 16
 """Characters of a hash in evidence."""
 
@@ -38,20 +40,22 @@ class AgreementOptions(CheckOptions):
 
     use: Literal["agreement"]
     target: SelectorField = ALL
-    blocks: Annotated[int, Field(ge=1)] = Field(default=1000, description="how many of the latest heights to compare")
+    blocks: Annotated[int, Field(ge=1)] = Field(
+        default=1000, description="how many of the latest heights to compare; of a store's revisions, a sample of them"
+    )
     within: PositiveDuration = Field(default=60.0, description="how long it may take to come true")
 
 
 class Agreement:
-    """At each height, all selected nodes have the same block and the same state."""
+    """At each height or revision, all selected nodes have the same block or values."""
 
     word: ClassVar[str] = "agreement"
-    summary: ClassVar[str] = "at each height, all selected nodes have the same block and state"
+    summary: ClassVar[str] = "at each height or revision, all selected nodes have the same block or values"
     options: ClassVar[type[CheckOptions]] = AgreementOptions
     from_record: ClassVar[bool] = False
 
     def requires(self, options: AgreementOptions) -> tuple[Requirement, ...]:
-        return (Requirement(options.target, Capability.QUERY, ChainReader),)
+        return (Requirement(options.target, Capability.QUERY, (ChainReader, KeepsRevisions)),)
 
     async def check(self, options: AgreementOptions, context: StepContext) -> Check:
         chains: defaultdict[str, dict[int, Block]] = defaultdict(dict)
@@ -73,11 +77,12 @@ async def read_chains(
 ) -> Mapping[str, str]:
     """Read into ``chains`` every block that can be compared and was not read yet; returns who was silent, and why.
 
-    A height that a node does not have (any more) is left out.
+    A height that a node does not have (any more) is left out. The values of a store at a revision stand as a block.
     """
-    heights = await ask_all(nodes, lambda node: node.client(ChainReader).height(timeout=READ_TIMEOUT))
+    heights = await ask_all(nodes, _height)
     silent = dict(heights.silent)
-    wanted = spans(heights.said, kinds, most)
+    stores = frozenset(node.handle.kind for node in nodes if not node.speaks(ChainReader))
+    wanted = spans(heights.said, kinds, most, sampled=stores)
     missing = [
         (node, height)
         for node in nodes
@@ -86,7 +91,10 @@ async def read_chains(
     ]
 
     async def read(pair: tuple[Node, int]) -> Block:
-        return await pair[0].client(ChainReader).block(pair[1], timeout=READ_TIMEOUT)
+        node, height = pair
+        if node.speaks(ChainReader):
+            return await node.client(ChainReader).block(height, timeout=READ_TIMEOUT)
+        return Block(height, await node.client(KeepsRevisions).state_at(height, timeout=READ_TIMEOUT))
 
     for (node, height), block in zip(missing, await side_by_side(read, missing, at_once=AT_ONCE), strict=True):
         if isinstance(block, Block):
@@ -98,17 +106,33 @@ async def read_chains(
     return silent
 
 
-def spans(heights: Mapping[str, int], kinds: Mapping[str, str], most: int) -> Mapping[str, range]:
-    """The heights to read from each node: those that at least two nodes of its kind have, the latest ``most``. Pure."""
+async def _height(node: Node) -> int:
+    if node.speaks(ChainReader):
+        return await node.client(ChainReader).height(timeout=READ_TIMEOUT)
+    return await node.client(KeepsRevisions).revision(timeout=READ_TIMEOUT)
+
+
+def spans(
+    heights: Mapping[str, int], kinds: Mapping[str, str], most: int, *, sampled: Collection[str] = ()
+) -> Mapping[str, range]:
+    """The heights to read from each node: those that at least two nodes of its kind have, the latest ``most``. Pure.
+
+    Of ``sampled`` kinds, at most ``SAMPLES`` of them, as far apart from each other, down from the highest.
+    """
     by_kind: defaultdict[str, list[int]] = defaultdict(list)
     for node, height in heights.items():
         by_kind[kinds[node]].append(height)
     tops = {kind: sorted(found)[-2] for kind, found in by_kind.items() if len(found) > 1}
-    return {
-        node: range(max(1, top - most + 1), min(top, height) + 1)
-        for node, height in heights.items()
-        if (top := tops.get(kinds[node])) is not None
-    }
+    found: dict[str, range] = {}
+    for node, height in heights.items():
+        top = tops.get(kinds[node])
+        if top is None:
+            continue
+        step = max(1, -(-min(most, top) // SAMPLES)) if kinds[node] in sampled else 1
+        first = max(1, top - most + 1)
+        low = top - (top - first) // step * step
+        found[node] = range(low, min(top, height) + 1, step)
+    return found
 
 
 @dataclass(frozen=True)

@@ -114,13 +114,28 @@ class EtcdClient:
         also depends on how far each node has compacted, and learners refuse it. Raises ``NodeRefused`` when the
         revision was compacted meanwhile.
         """
+        revision, state = await self._digest(0, timeout=timeout)
+        return {"revision": str(revision), "state": state}
+
+    async def revision(self, *, timeout: float) -> int:
+        """The revision of this node's own store."""
+        question = {"key": LOWEST_KEY, "serializable": True, "count_only": True}
+        reply = await self._post("/v3/kv/range", question, timeout=timeout)
+        return _revision(wire.answer_of(reply), reply)
+
+    async def state_at(self, revision: int, *, timeout: float) -> str:
+        """The hash of every key as this node had it at ``revision``; ``NodeRefused`` when it was compacted."""
+        return (await self._digest(revision, timeout=timeout))[1]
+
+    async def _digest(self, revision: int, *, timeout: float) -> tuple[int, str]:
+        """Hash all keys at a revision (0: the present one); returns which one it was."""
         clock = asyncio.get_running_loop().time
         end = clock() + timeout
         sha = hashlib.sha256()
-        revision, key = 0, LOWEST_KEY
+        key = LOWEST_KEY
         while key:
             revision, key = await self._digest_page(sha, revision, key, timeout=max(0.001, end - clock()))
-        return {"revision": str(revision), "state": sha.hexdigest()}
+        return revision, sha.hexdigest()
 
     async def metrics(self, *, timeout: float) -> str:
         """``/metrics`` of the client port. Raises ``NodeRefused`` where it is switched off."""

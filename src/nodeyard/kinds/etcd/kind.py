@@ -13,6 +13,7 @@ from typing import ClassVar
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec
 from nodeyard.domain.node_client import (
     CompareAndSet,
+    KeepsRevisions,
     KeyValue,
     PeerView,
     ReportsHeight,
@@ -62,6 +63,7 @@ class EtcdKind:
         ReportsHeight,
         ReportsRole,
         StateDigest,
+        KeepsRevisions,
         PeerView,
         ReportsMetrics,
     )

@@ -85,6 +85,26 @@ async def test_a_failing_expectation_and_a_failing_body(scenario: Path, tmp_path
 
 @pytest.mark.real
 @in_loop
+async def test_an_error_that_quotes_a_secret_tells_it_to_nobody(
+    scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "s3cret-word")
+    scenario.write_text(SCENARIO.replace("{count: 3}", '{count: 1, env: {TOKEN: "env:SECRET"}}'))
+    net = None
+    with pytest.raises(ValueError, match="s3cret-word"):
+        async with nodeyard.open_network(scenario, output=tmp_path / "runs") as net:
+            raise ValueError("cannot log in with s3cret-word")
+    assert net is not None
+    assert net.result is not None
+    assert "cannot log in with ***" in repr(net.result.outcome)
+    assert "s3cret-word" not in repr(net.result.outcome)
+    written = [path for path in net.folder.rglob("*") if path.is_file()]
+    assert (net.folder / "junit.xml") in written
+    assert [path.name for path in written if b"s3cret-word" in path.read_bytes()] == []
+
+
+@pytest.mark.real
+@in_loop
 async def test_a_cancelled_body_is_taken_down(scenario: Path, tmp_path: Path) -> None:
     up = asyncio.Event()
     folders: list[Path] = []

@@ -13,6 +13,7 @@ from nodeyard.domain.verdict import Check, ErrorRecord, RunVerdict, Verdict
 from nodeyard.errors.base import ExitStatus
 from nodeyard.observability.drawing import CONTROL
 from nodeyard.observability.junit import junit_xml
+from nodeyard.observability.redaction import MASK, Redactor
 from nodeyard.observability.summary import (
     EVIDENCE_LINES,
     repeat_command,
@@ -35,6 +36,23 @@ def suite_of(text: str) -> ElementTree.Element:
     assert suite.get("errors") == str(len(suite.findall("testcase/error")))
     assert suite.get("skipped") == str(len(suite.findall("testcase/skipped")))
     return suite
+
+
+def test_a_verdict_without_secrets_tells_none_anywhere(tmp_path: Path) -> None:
+    """Reasons and errors quote what nodes and people's code say; a password in them reaches no reader."""
+    told = stories.failing()
+    said = "no entry for s3cret-word"
+    outcome = RunVerdict(
+        run="kv-20300102-1a2b",
+        seed=7,
+        checks=(Check("mine", Verdict.FAIL, said, (said,)),),
+        errors=(ErrorRecord("runtime", "workload-failed", None, said, said),),
+    )
+    hidden = Redactor(["s3cret-word"]).outcome(outcome)
+    shown = junit_xml(hidden, stories.records(told, tmp_path)) + repr(hidden)
+    assert "s3cret-word" not in shown
+    assert f"no entry for {MASK}" in shown
+    assert (hidden.run, hidden.seed, hidden.verdict) == (outcome.run, outcome.seed, outcome.verdict)
 
 
 def test_steps_checks_and_errors_are_test_cases(tmp_path: Path) -> None:

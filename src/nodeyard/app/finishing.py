@@ -98,7 +98,10 @@ class Finisher:
         return self._conclude(outcome, cleanup)
 
     def outcome(self, failure: NodeyardError | None) -> RunVerdict:
-        """The verdict as far as it is known. Checks that were not made are unknown, and say why."""
+        """The verdict as far as it is known, without secrets: files, people and JUnit are all told from it.
+
+        Checks that were not made are unknown, and say why.
+        """
         session = self._session
         known = session.runtime.outcome if session.runtime is not None else None
         checks = list(known.checks) if known is not None else []
@@ -110,12 +113,14 @@ class Finisher:
                 for use in session.spec.expectations[self._evaluated(checks):]
             ]  # fmt: skip
         ended = [e for e in (failure.exit_status if failure else None, known.ended_by if known else None) if e]
-        return RunVerdict(
-            run=session.run_id,
-            seed=session.seed,
-            checks=tuple(checks),
-            errors=tuple(ErrorRecord.of(error) for error in errors),
-            ended_by=worst_exit(ended) if ended else None,
+        return session.redactor.outcome(
+            RunVerdict(
+                run=session.run_id,
+                seed=session.seed,
+                checks=tuple(checks),
+                errors=tuple(ErrorRecord.of(error) for error in errors),
+                ended_by=worst_exit(ended) if ended else None,
+            )
         )
 
     def _evaluated(self, checks: Sequence[Check]) -> int:
@@ -213,7 +218,8 @@ class Finisher:
     def _with(self, outcome: RunVerdict, problems: Sequence[NodeyardError]) -> RunVerdict:
         for problem in problems:
             self._write([], lambda problem=problem: self._session.emit(error_event(problem)))  # type: ignore[misc]
-        return replace(outcome, errors=(*outcome.errors, *(ErrorRecord.of(problem) for problem in problems)))
+        told = (ErrorRecord.of(problem) for problem in problems)
+        return self._session.redactor.outcome(replace(outcome, errors=(*outcome.errors, *told)))
 
     def _conclude(self, outcome: RunVerdict, cleanup: CleanupIncomplete | None) -> RunResult:
         session = self._session
@@ -238,7 +244,7 @@ class Finisher:
         status = problems[0].exit_status
         ended = result.outcome.ended_by or (status if result.outcome.verdict is Verdict.PASS else None)
         outcome = replace(result.outcome, errors=(*result.outcome.errors, *told), ended_by=ended)
-        return replace(result, outcome=outcome)
+        return replace(result, outcome=self._session.redactor.outcome(outcome))
 
     async def _attempt(self, problems: list[NodeyardError], act: Callable[[], Awaitable[object]]) -> None:
         """As ``_write``, for what has to be waited for."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 from nodeyard.domain.events import Event
+from nodeyard.domain.verdict import RunVerdict
 
 MASK = "***"
 SHORT = 4
@@ -79,6 +80,14 @@ class Redactor:
             return event
         changed = {f.name: self.value(getattr(event, f.name)) for f in fields(event) if f.name not in OWN_WORDS}
         return replace(event, **changed)
+
+    def outcome(self, outcome: RunVerdict) -> RunVerdict:
+        """A verdict without secrets in what its checks and errors say."""
+        if self._pattern is None:
+            return outcome
+        checks = (replace(c, reason=self.text(c.reason), evidence=self.value(c.evidence)) for c in outcome.checks)
+        errors = (replace(e, message=self.text(e.message), hint=self.value(e.hint)) for e in outcome.errors)
+        return replace(outcome, checks=tuple(checks), errors=tuple(errors))
 
 
 def _expression(form: str) -> str:

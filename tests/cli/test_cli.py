@@ -37,6 +37,13 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert f"Usage: nodeyard {verb}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_document(verb: str) -> None:
+    command = nodeyard.get_command(None, verb)  # type: ignore[arg-type]
+    assert command is not None
+    assert any("--json" in parameter.opts for parameter in command.params)
+
+
 def test_every_verb_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["--help"]) == 0
     shown = capsys.readouterr().out
@@ -116,6 +123,12 @@ def test_plan_touches_nothing(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [node["name"] for node in found["nodes"]] == ["m0", "m1"]
     assert found["run"] == found["seed"] == "at-run"
     assert sorted(path.name for path in here.iterdir()) == ["bad.yaml", "good.yaml"]
+
+
+def test_init_tells_its_file_as_a_document(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["init", "--json", "new.yaml"]) == 0
+    assert document(capsys) == {"file": str(here / "new.yaml"), "exit_status": 0}
+    assert (here / "new.yaml").exists()
 
 
 def test_kinds_and_schemas_are_documents(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,8 @@ def _show_lines(lines: tuple[str, ...], node: str, *, as_json: bool) -> int:
 @options.run_argument
 @click.argument("node")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def exec_verb(run: str, node: str, command: tuple[str, ...], output: str | None, timeout: float) -> int:
+@options.json_option
+def exec_verb(run: str, node: str, command: tuple[str, ...], output: str | None, timeout: float, as_json: bool) -> int:
     """Run a command where a node of a standing network runs; its exit status is this one's.
 
     The command sees the node's own environment and starts in its data folder.
@@ -104,6 +105,9 @@ def exec_verb(run: str, node: str, command: tuple[str, ...], output: str | None,
 
     argv = command[1:] if command[0] == "--" else command
     done = asyncio.run(exec_in(options.settings_of(output), run, node, argv, timeout=timeout))
+    if as_json:
+        _show({"node": node, "stdout": done.stdout, "stderr": done.stderr, "exit_status": done.status})
+        return done.status
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
     sys.stdout.flush()
@@ -113,12 +117,20 @@ def exec_verb(run: str, node: str, command: tuple[str, ...], output: str | None,
 @click.command("report")
 @options.run_argument
 @options.output_option
-def report_verb(run: str, output: str | None) -> int:
+@options.json_option
+def report_verb(run: str, output: str | None, as_json: bool) -> int:
     """Write the report of a run again from its journal."""
     from nodeyard.app.looking import locate
     from nodeyard.observability.report import write_report
 
     folder = locate(options.settings_of(output), run)
     write_report(folder.journal, folder.report)
-    click.echo(str(folder.report))
+    if as_json:
+        _show({"report": str(folder.report), "exit_status": 0})
+    else:
+        click.echo(str(folder.report))
     return 0
+
+
+def _show(document: dict[str, Any]) -> None:
+    output.print_json(document)

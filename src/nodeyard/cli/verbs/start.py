@@ -19,7 +19,8 @@ from nodeyard.errors.base import ExitStatus
 @click.option("--mode", type=click.Choice(["managed", "attached", "external-only"]),
               help="Where the nodes come from; managed by default, where the kind's nodes can be started.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-def init_verb(file: Path, kind: str, mode: str | None, force: bool) -> int:
+@options.json_option
+def init_verb(file: Path, kind: str, mode: str | None, force: bool, as_json: bool) -> int:
     """Write a commented scenario that runs."""
     from nodeyard.app.registry import installed
     from nodeyard.app.templates import known_kind, template
@@ -30,7 +31,10 @@ def init_verb(file: Path, kind: str, mode: str | None, force: bool) -> int:
         raise UsageError(f"{file} is there already", hint="choose another name, or replace it with --force")
     found = known_kind(installed(), kind, file.absolute().parent)
     write_text(file, template(found, kind=kind, mode=mode, name=_name_of(file)))
-    click.echo(f"{file} is written; run it with: nodeyard run {file}")
+    if as_json:
+        output.print_json({"file": str(file.absolute()), "exit_status": 0})
+    else:
+        click.echo(f"{file} is written; run it with: nodeyard run {file}")
     return 0
 
 
@@ -40,7 +44,8 @@ def _name_of(file: Path) -> str:
 
 @click.command("schema")
 @click.argument("what", default="scenario")
-def schema_verb(what: str) -> int:
+@options.json_option
+def schema_verb(what: str, as_json: bool) -> int:  # a schema is JSON either way; the option tells how errors look
     """Print a JSON Schema: of scenarios, of kind files, or of a file of a run (inventory, verdict, journal, ...)."""
     from nodeyard.errors.validation import UsageError
     from nodeyard.observability.schemas import schema, schema_names

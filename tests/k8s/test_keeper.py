@@ -22,6 +22,28 @@ LOOP = """import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 print('up', flush=True)
 time.sleep(1000)"""
+ASKED = """import os, socket, subprocess, sys
+subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+subprocess.run(['mount', '--bind', 'resolv.conf', '/etc/resolv.conf'], check=True)
+dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+dns.bind(('127.0.0.1', 53))
+keeper = subprocess.Popen(sys.argv[1:])
+print('keeper', keeper.pid, flush=True)
+while keeper.poll() is None:
+    dns.settimeout(0.1)
+    try:
+        query, sender = dns.recvfrom(512)
+    except TimeoutError:
+        continue
+    name = query[12:].partition(b'\\0')[0].decode()
+    print('asked', ''.join(c if c.isalnum() else '.' for c in name), flush=True)
+    there = os.path.exists(name[1:].split('\\x05')[0])
+    answer = bytes([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 10, 0, 0, 1]) if there else b''
+    head = query[:2] + bytes([0x81, 0x80 if there else 0x83, 0, 1, 0, there, 0, 0, 0, 0])
+    dns.sendto(head + query[12:] + answer, sender)
+print('ended', keeper.returncode, flush=True)
+"""
+"""Beside a keeper, a DNS that it asks: a name is there once there is a file of it. Arguments: the keeper's."""
 
 
 class Kept:
@@ -159,6 +181,58 @@ def test_it_passes_on_the_end_of_a_pod(kept: Kept) -> None:
     kept.until("up")
     keeper.send_signal(signal.SIGTERM)
     assert keeper.wait(10) == 7
+
+
+class Asking:
+    """A keeper whose program waits for two names, in a network with a DNS that we fill."""
+
+    def __init__(self, kept: Kept, seconds: int) -> None:
+        self.kept = kept
+        (kept.folder / "resolv.conf").write_text("search t.svc.example svc.example\nnameserver 127.0.0.1\n")
+        own = ["unshare", "--map-root-user", "--mount", "--net", sys.executable, "-S", "-c", ASKED]
+        run = [kept.keeper, "run", kept.work, "--await", str(seconds), "n0.nodes", "n1.nodes", "--", "sh", "-c"]
+        with (kept.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(
+                [*own, *run, "echo pro''gram; sleep 100"], stdout=out, stderr=out, cwd=kept.folder
+            )
+        kept.until("keeper ")
+        self.keeper = int(kept.out.split("keeper ", 1)[1].split()[0])
+
+    def add(self, name: str) -> None:
+        (self.kept.folder / name).touch()
+
+    def end(self) -> int:
+        """End it as Kubernetes does; its status."""
+        os.kill(self.keeper, signal.SIGTERM)
+        self.kept.until("ended ")
+        self.process.wait(10)
+        return int(self.kept.out.split("ended ", 1)[1].split()[0])
+
+
+def test_a_program_starts_once_every_name_has_an_address(kept: Kept) -> None:
+    asking = Asking(kept, 60)
+    kept.until("asked .n0.nodes.t.svc.example", times=2)
+    asking.add("n0")
+    kept.until("asked .n1.nodes.t.svc.example", times=2)
+    assert "program" not in kept.out
+    asking.add("n1")
+    assert kept.tell("state") == "running 1 0", "an order waits until the program runs"
+    kept.until("program")
+    asking.end()
+
+
+def test_a_pod_that_is_removed_while_it_waits_for_names_ends_at_once(kept: Kept) -> None:
+    asking = Asking(kept, 60)
+    kept.until("asked")
+    assert asking.end() == 0
+    assert "program" not in kept.out
+
+
+def test_a_name_that_never_comes_is_told_and_the_program_starts(kept: Kept) -> None:
+    asking = Asking(kept, 1)
+    kept.until("program")
+    assert "keeper: n0.nodes has no address in time" in kept.out
+    asking.end()
 
 
 def test_nonsense_is_refused(kept: Kept) -> None:

@@ -156,12 +156,12 @@ class K8sControl(Shaping):
 
     # -- starting and ending ------------------------------------------------------------------------------------------
 
-    async def launch_first(self) -> None:
-        """Make the pod and wait until its program runs. Raises ``ProvisioningFailed``."""
+    async def launch_first(self, together: Sequence[str]) -> None:
+        """Make the pod, one of those of ``together``, and wait until it runs. Raises ``ProvisioningFailed``."""
         async with self._turn:
-            await self._begin()
+            await self._begin(together=together)
 
-    async def _begin(self, *, changed: bool = False) -> None:
+    async def _begin(self, *, changed: bool = False, together: Sequence[str] = ()) -> None:
         run, name = self._run, self._node.name
         if self.launch is None:
             raise self._unstartable("has no launch plan yet", "a node can be started once the network was brought up")
@@ -170,7 +170,7 @@ class K8sControl(Shaping):
         await self.settled()
         pod = run.pod(name)
         if pod is None or states.over(pod):
-            self._container = await self._maker.make(self.launch)
+            self._container = await self._maker.make(self.launch, together)
         else:
             self._container = await self._start_again(self.launch, changed=changed)
         await run.open_ways(self.place)

@@ -87,12 +87,13 @@ class K8sDeployer:
         objects = [manifests.namespace(layout)] if layout.owns_namespace else []
         objects.append(manifests.owner(layout, seconds=self._options.lease))
         objects += manifests.shared(layout, self._options, keeping.program(self._options.arch))
-        planned = self._nodes
+        planned, together = self._nodes, [launch.node for launch in launches]
         for launch in launches:
             shown = manifests.without_secrets(launch)
             objects += manifests.node_objects(
-                layout, self._options, planned[launch.node], shown, run.images[launch.node], lambda _: manifests.HIDDEN
-            )
+                layout, self._options, planned[launch.node], shown, run.images[launch.node],
+                lambda _: manifests.HIDDEN, together=together,
+            )  # fmt: skip
         return texts.as_yaml(objects)
 
     async def provision(self, plan: DeploymentPlan) -> Mapping[str, Place]:
@@ -136,8 +137,9 @@ class K8sDeployer:
         for launch in launches:
             self.prepare(launch)
         self._write_manifests()
+        together = [launch.node for launch in launches]
         outcomes = await side_by_side(
-            lambda launch: self._controls[launch.node].launch_first(), launches, at_once=AT_ONCE
+            lambda launch: self._controls[launch.node].launch_first(together), launches, at_once=AT_ONCE
         )
         failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         for error in failed:

@@ -37,10 +37,15 @@ class PodMaker:
         layout = self._run.layout
         return {"namespace": layout.namespace, "pod": layout.pod(self._node.name)}
 
-    async def make(self, launch: LaunchPlan) -> str:
-        """Make the pod and what it needs; the id of its container once it began. Raises ``ProvisioningFailed``."""
+    async def make(self, launch: LaunchPlan, together: Sequence[str] = ()) -> str:
+        """Make the pod and what it needs; the id of its container once it began. Raises ``ProvisioningFailed``.
+
+        Its program starts once the names of the nodes of ``together`` have addresses.
+        """
         run, name = self._run, self._node.name
-        objects = node_objects(run.layout, run.options, self._node, launch, run.images[name], run.reveal, run.owner)
+        objects = node_objects(
+            run.layout, run.options, self._node, launch, run.images[name], run.reveal, run.owner, together
+        )
         await run.context.ledger.record(BY, POD, node=name, data={**run.where.as_data(), **self.data})
         try:
             await self._make_room()

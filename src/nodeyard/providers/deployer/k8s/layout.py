@@ -69,6 +69,10 @@ class Layout:
     def pod(self, node: str) -> str:
         return f"{self.prefix}{node}"
 
+    def name(self, node: str) -> str:
+        """The DNS name of a node inside the namespace, which stays when the pod's address does not."""
+        return f"{node}.{self.service}"
+
     def locator(self, node: str, starts: int) -> str:
         """One start of a node's program."""
         return f"{self.namespace}/pod/{self.pod(node)}#{starts}"

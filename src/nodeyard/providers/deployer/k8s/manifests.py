@@ -7,6 +7,7 @@ that ended stays down until it is told to start. A headless service gives every 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -93,8 +94,9 @@ def node_objects(
     image: str,
     reveal: Reveal,
     owned: Owner | None = None,
+    together: Sequence[str] = (),
 ) -> list[Manifest]:
-    """Everything of one node; its pod comes last."""
+    """Everything of one node; its pod comes last. Its program waits for the names of the nodes of ``together``."""
     name = layout.pod(node.name)
     placed = [Placed(f"{CONFIG}/{file.path}", file) for file in launch.files]
     placed += [Placed(f"{DATA}/{file.path}", file, initial=True) for file in launch.initial]
@@ -116,7 +118,7 @@ def node_objects(
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": _meta(layout, name, owned, node.name),
-            "spec": _pod(layout, options, node, launch, image, env, plain, secret),
+            "spec": _pod(layout, options, node, launch, image, env, plain, secret, together),
         }
     )
     return made
@@ -210,6 +212,7 @@ def _pod(
     env: Mapping[str, str],
     plain: Sequence[Placed],
     secret: Sequence[Placed],
+    together: Sequence[str],
 ) -> dict[str, Json]:
     spec: dict[str, Json] = {
         "hostname": node.name,
@@ -220,7 +223,7 @@ def _pod(
         # A program that ends takes its container with it; the next one holds still until it is told to start.
         "restartPolicy": "Always",
         "nodeSelector": {"kubernetes.io/os": "linux", "kubernetes.io/arch": options.arch, **options.node_selector},
-        "containers": [_container(layout, options, node, launch, image, env, plain, secret)],
+        "containers": [_container(layout, options, node, launch, image, env, plain, secret, together)],
         "volumes": _volumes(layout, options, node, bool(plain), bool(secret)),
     }
     context: dict[str, Json] = {}
@@ -265,6 +268,7 @@ def _container(
     env: Mapping[str, str],
     plain: Sequence[Placed],
     secret: Sequence[Placed],
+    together: Sequence[str],
 ) -> dict[str, Json]:
     name = layout.pod(node.name)
     hidden = sorted({**node.env, **launch.env}.keys() - env.keys())
@@ -272,12 +276,13 @@ def _container(
     variables += [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": f"{name}-secret", "key": key}}} for key in hidden
     ]
+    orders = [*_copies(plain, secret), *_awaits(layout, options, together)]
     made: dict[str, Json] = {
         "name": CONTAINER,
         "image": image,
         "imagePullPolicy": PULL[options.pull],
         "command": [KEEPER, "run", WORK],
-        "args": [_literal(word) for word in (*_copies(plain, secret), "--", launch.program, *launch.args)],
+        "args": [_literal(word) for word in (*orders, "--", launch.program, *launch.args)],
         "workingDir": DATA,
         "env": variables,
         "ports": [{"name": port.name, "containerPort": port.number} for port in node.ports],
@@ -300,7 +305,7 @@ def _container(
 
 def _literal(text: str) -> str:
     """A text in which Kubernetes finds no variable to replace."""
-    return text.replace("$(", "$$(")
+    return text.replace("$", "$$")
 
 
 def _copies(plain: Sequence[Placed], secret: Sequence[Placed]) -> list[str]:
@@ -311,6 +316,13 @@ def _copies(plain: Sequence[Placed], secret: Sequence[Placed]) -> list[str]:
             how = "--initial" if item.initial else "--file"
             words += [how, f"{FILES}/{folder}/file-{index}", item.target, mode]
     return words
+
+
+def _awaits(layout: Layout, options: K8sOptions, together: Sequence[str]) -> list[str]:
+    """The keeper's order to start no program before the names of all have addresses: some look them up only once."""
+    if not together:
+        return []
+    return ["--await", str(math.ceil(options.start_timeout)), *(layout.name(node) for node in together)]
 
 
 def _mounts(plain: bool, secret: bool) -> list[Json]:

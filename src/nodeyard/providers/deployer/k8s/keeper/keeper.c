@@ -3,8 +3,9 @@
  *
  * Needs nothing of the image: no libc, no shell, no /tmp. `make keeper` builds it.
  *
- *   keeper run DIR [--file|--initial FROM TO MODE]... -- PROGRAM ARG...   process 1; DIR is an empty writable folder;
- *                                an initial file is copied only if there is none
+ *   keeper run DIR [--file|--initial FROM TO MODE]... [--await SECONDS NAME...] -- PROGRAM ARG...
+ *                                process 1; DIR is an empty writable folder; an initial file is copied only if there is
+ *                                none; the program starts once the DNS knows every name, or when that time is over
  *   keeper ctl DIR stop SIGNAL MILLISECONDS | kill | pause | resume | state
  *   keeper ctl DIR wipe FOLDER     removes what is in FOLDER, unless the program runs
  *   keeper ctl DIR args            prints the arguments of the program, each ending in NUL, as the kernel has them
@@ -373,7 +374,112 @@ static void serve(const char *dir, int client, int signals) {
   }
   tell_state(client);
 }
-static int keep(const char *dir, char **argv, char **env) {
+
+/* ---- names of peers ---------------------------------------------------------------------------------------------- */
+
+#define ROUNDS 3    /* each from a port of its own: behind one address there may be several servers, not equally quick */
+#define ANSWER 1000 /* milliseconds until a question counts as lost */
+#define AGAIN 100   /* milliseconds between a question and the next after a name was not there: a DNS tells no changes */
+
+struct dns { unsigned char server[16]; char domain[256]; };
+/* The word behind `key` in the first line of `text` that begins with it. */
+static const char *setting(const char *text, const char *key) {
+  for (;;) {
+    const char *found = tail_of(text, key);
+    if (found && (*found == ' ' || *found == '\t')) { while (*found == ' ' || *found == '\t') found++; return found; }
+    while (*text && *text != '\n') text++;
+    if (!*text++) return 0;
+  }
+}
+/* The first server and the first search domain, which in a pod is that of its namespace. */
+static int read_dns(struct dns *dns) {
+  long fd = sys(__NR_openat, AT_HERE, (long)"/etc/resolv.conf", O_RDONLY | O_CLOEXEC, 0, 0);
+  if (fd < 0) return -1;
+  long n = take((int)fd, buffer, LARGEST);
+  sys(__NR_close, fd, 0, 0, 0, 0);
+  if (n <= 0) return -1;
+  buffer[n] = 0;
+  const char *p = setting(buffer, "nameserver"), *domain = setting(buffer, "search");
+  memset(dns, 0, sizeof *dns);
+  dns->server[0] = 2, dns->server[3] = 53; /* AF_INET in the order of both machines; the port in the network's */
+  for (int i = 0; p && i < 4; i++) {
+    if (*p < '0' || *p > '9') return -1;
+    dns->server[4 + i] = (unsigned char)number(p);
+    while (*p >= '0' && *p <= '9') p++;
+    if (i < 3 && *p++ != '.') return -1;
+  }
+  for (ulong i = 0; domain && *domain > ' ' && i + 1 < sizeof dns->domain; i++) dns->domain[i] = *domain++;
+  return p ? 0 : -1;
+}
+/* A question for the IPv4 addresses of NAME.DOMAIN; its size, or -1 where that is no name. */
+static long question(unsigned char *out, long id, const char *name, const char *domain) {
+  char whole[512];
+  long at = 12;
+  join(whole, sizeof whole, name, *domain ? "." : "", domain);
+  memset(out, 0, 12);
+  out[0] = (unsigned char)(id >> 8), out[1] = (unsigned char)id, out[2] = 1, out[5] = 1;
+  for (const char *p = whole; *p; p += *p == '.') {
+    long n = 0;
+    while (p[n] && p[n] != '.') n++;
+    if (n == 0 || n > 63 || at + n > 255) return -1;
+    out[at++] = (unsigned char)n;
+    while (n--) out[at++] = (unsigned char)*p++;
+  }
+  memset(out + at, 0, 5);
+  out[at + 2] = out[at + 4] = 1;
+  return at + 5;
+}
+/* Whether a signal that ends the keeper came within this time; what `other` gets ends the wait, too. */
+static int told_to_end(int signals, int other, long ms) {
+  unsigned int info[32];
+  struct __kernel_timespec t = {ms / 1000, (ms % 1000) * 1000000};
+  struct pollfd p[2] = {{signals, POLLIN, 0}, {other, POLLIN, 0}};
+  if (ms < 0 || sys(__NR_ppoll, (long)p, other < 0 ? 1 : 2, (long)&t, 0, 8) <= 0 || !p[0].revents) return 0;
+  take(signals, (char *)info, sizeof info);
+  return info[0] != 17;
+}
+/* 1: the name has an address, 0: not now, -1: the keeper is to end. */
+static int resolves(const struct dns *dns, const char *name, int signals, long until) {
+  static long id;
+  unsigned char packet[1024];
+  int found = 0;
+  int asking = (int)sys(__NR_socket, 2, 2 | SOCK_CLOEXEC_, 0, 0, 0); /* AF_INET, SOCK_DGRAM */
+  id = (id + 1 + now_ms()) & 0xffff;
+  long size = question(packet, id, name, dns->domain);
+  if (asking >= 0 && size > 0 && !sys(__NR_connect, asking, (long)dns->server, sizeof dns->server, 0, 0) &&
+      sys(__NR_write, asking, (long)packet, size, 0, 0) == size) {
+    long left = until - now_ms();
+    if (told_to_end(signals, asking, left < ANSWER ? left : ANSWER)) found = -1;
+    else {
+      struct pollfd p = {asking, POLLIN, 0};
+      struct __kernel_timespec none = {0, 0};
+      if (sys(__NR_ppoll, (long)&p, 1, (long)&none, 0, 8) > 0) {
+        long n = sys(__NR_read, asking, (long)packet, sizeof packet, 0, 0);
+        found = n > 12 && packet[0] == id >> 8 && packet[1] == (id & 0xff) && packet[2] & 0x80 && !(packet[3] & 15) && (packet[6] | packet[7]);
+      }
+    }
+  }
+  if (asking >= 0) sys(__NR_close, asking, 0, 0, 0, 0);
+  return found;
+}
+/* Returns when every name has an address in each round, or the time is over, which is told; -1: the keeper is to end. */
+static int await_names(char **names, char **end, long seconds, int signals) {
+  struct dns dns;
+  long until = now_ms() + seconds * 1000;
+  if (read_dns(&dns)) { complain("/etc/resolv.conf names no IPv4 server, so names are not waited for", "", ""); return 0; }
+  for (int round = 0; round < ROUNDS; round++)
+    for (char **name = names; name < end; name++) {
+      int found = resolves(&dns, *name, signals, until);
+      if (found < 0) return -1;
+      if (found) continue;
+      if (now_ms() >= until) { complain(*name, " has no address in time; does the DNS of the cluster work?", ""); return 0; }
+      if (told_to_end(signals, -1, AGAIN)) return -1;
+      round = 0, name = names - 1;
+    }
+  return 0;
+}
+
+static int keep(const char *dir, char **names, char **argv, char **env) {
   struct sockaddr_un at;
   char path[200];
   int ending = 0;
@@ -390,6 +496,8 @@ static int keep(const char *dir, char **argv, char **env) {
   }
   /* In a second container the program ended in the first, and stays down until asked. */
   if (!exists(join(path, sizeof path, dir, "/started", ""))) {
+    /* Orders meanwhile wait at the door. */
+    if (names && await_names(names + 2, argv - 1, number(names[1]), signals)) return 0;
     note_started(dir);
     child = start_child(argv, env);
     starts++;
@@ -469,16 +577,18 @@ static char **behind_dashes(char **argv) {
   return *argv && argv[1] ? argv + 1 : 0;
 }
 static int usage(void) {
-  complain("run DIR [--file FROM TO MODE]... -- PROGRAM ARG... | ctl DIR VERB ... | put PATH MODE LENGTH | exec SECONDS -- PROGRAM ARG...", "", "");
+  complain("run DIR [--file FROM TO MODE]... [--await SECONDS NAME...] -- PROGRAM ARG... | ctl DIR VERB ... | put PATH MODE LENGTH | exec SECONDS -- PROGRAM ARG...", "", "");
   return 125;
 }
 static int act(int argc, char **argv, char **env) {
   if (argc >= 3 && same(argv[1], "run")) {
     char **program = behind_dashes(argv);
     if (!program) return usage();
-    for (char **word = argv + 3; word + 4 < program && (same(*word, "--file") || same(*word, "--initial")); word += 4)
+    char **word = argv + 3;
+    for (; word + 4 < program && (same(*word, "--file") || same(*word, "--initial")); word += 4)
       if (!(same(*word, "--initial") && exists(word[2])) && copy_file(word[1], word[2], octal(word[3]))) { complain(word[2], " cannot be written from ", word[1]); return 125; }
-    return keep(argv[2], program, env);
+    int awaits = same(*word, "--await") && word + 2 < program;
+    return keep(argv[2], awaits ? word : 0, program, env);
   }
   if (argc >= 4 && same(argv[1], "ctl")) return ask(argv[2], argv + 3);
   if (argc == 5 && (same(argv[1], "put") || same(argv[1], "put-missing"))) {

@@ -6,27 +6,26 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from nodeyard.domain import events
 from nodeyard.domain.identity import LOOPBACK, HostPort
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place
 from nodeyard.domain.network_rules import Effect
-from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
 from nodeyard.ports.kind import ProgramSpec
-from nodeyard.ports.ledger import RemovalContext, removal_order
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.docker.address import engine_address
 from nodeyard.providers._clients.docker.engine import Engine
 from nodeyard.providers._clients.docker.networks import network_problems
+from nodeyard.providers._clients.node_problems import secret_problems
+from nodeyard.providers._clients.removing import remove_own
 from nodeyard.providers.deployer.compose.control import ComposeControl
 from nodeyard.providers.deployer.compose.document import HOST_NAME
 from nodeyard.providers.deployer.compose.network import make_network
 from nodeyard.providers.deployer.compose.options import ComposeOptions
 from nodeyard.providers.deployer.compose.project import Project
 from nodeyard.providers.deployer.compose.remover import ComposeRemover
-from nodeyard.providers.deployer.compose.resolve import option_problems, secret_problems
+from nodeyard.providers.deployer.compose.resolve import option_problems
 from nodeyard.providers.deployer.compose.resources import (
     BY,
     ComposePlace,
@@ -68,7 +67,11 @@ class ComposeDeployer:
         chosen = await project.images.choose(nodes, programs)
         project.image_of.update(chosen.images)
         problems = [missing] if missing else []
-        problems += [*chosen.problems, *option_problems(nodes, self._options), *secret_problems(nodes, self._context)]
+        problems += [
+            *chosen.problems,
+            *option_problems(nodes, self._options),
+            *secret_problems(nodes, self._context.secrets.reveal),
+        ]
         return list(dict.fromkeys(problems))
 
     async def network_problems(self, effects: Collection[Effect]) -> Sequence[str]:
@@ -140,23 +143,10 @@ class ComposeDeployer:
         for control in self._controls.values():
             control.expect_end()
         context = self._context
-        entries = removal_order([entry for entry in context.ledger.open_entries() if entry.by == BY])
-        removal = RemovalContext(context.mark, context.clock, context.secrets, context.clock.now() + REMOVING)
-        outcomes = await ComposeRemover().remove(entries, removal)
-        problems: list[str] = []
-        for entry in entries:
-            outcome = outcomes[entry.id]
-            where = f"{entry.node}" if entry.node else project_name(context.mark.run)
-            if isinstance(outcome, NodeyardError):
-                problems.append(f"{entry.type} of {where}: {outcome.message}")
-                context.emit(
-                    events.CleanupFailed(node=entry.node, resource=entry.type, locator=where, reason=outcome.message)
-                )
-            else:
-                context.ledger.settle(entry)
-                context.emit(
-                    events.ResourceRemoved(node=entry.node, resource=entry.type, locator=outcome.detail or where)
-                )
+        project = project_name(context.mark.run)
+        problems = await remove_own(
+            context, BY, ComposeRemover(), within=REMOVING, where=lambda entry: entry.node or project
+        )
         within = 0.0 if problems else TELLING
         await asyncio.gather(*(control.close(within=within) for control in self._controls.values()))
         return problems

@@ -10,18 +10,17 @@ from pathlib import Path
 from lightkube.resources.core_v1 import Namespace
 
 from nodeyard._aio.tasks import side_by_side
-from nodeyard.domain import events
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
 from nodeyard.domain.network_rules import Effect
-from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import BackendRefused, NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
 from nodeyard.ports.kind import ProgramSpec
-from nodeyard.ports.ledger import RemovalContext, removal_order
+from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.kube import nearby, rights, texts
 from nodeyard.providers._clients.kube.errors import CONFLICT
+from nodeyard.providers._clients.removing import remove_own
 from nodeyard.providers.deployer.k8s import keeping, lease, manifests, permissions, resolve
 from nodeyard.providers.deployer.k8s.control import K8sControl
 from nodeyard.providers.deployer.k8s.layout import BY, RUN, place_of
@@ -184,24 +183,7 @@ class K8sDeployer:
     async def destroy(self) -> Sequence[str]:
         self._run.closed = True
         await self._lease.end()
-        context = self._context
-        entries = removal_order([entry for entry in context.ledger.open_entries() if entry.by == BY])
-        removal = RemovalContext(context.mark, context.clock, context.secrets, context.clock.now() + REMOVING)
-        outcomes = await K8sRemover().remove(entries, removal)
-        problems: list[str] = []
-        for entry in entries:
-            outcome = outcomes[entry.id]
-            where = str(entry.data.get("pod") or entry.data.get("namespace"))
-            if isinstance(outcome, NodeyardError):
-                problems.append(f"{entry.type} of {entry.node or where}: {outcome.message}")
-                context.emit(
-                    events.CleanupFailed(node=entry.node, resource=entry.type, locator=where, reason=outcome.message)
-                )
-            else:
-                context.ledger.settle(entry)
-                context.emit(
-                    events.ResourceRemoved(node=entry.node, resource=entry.type, locator=outcome.detail or where)
-                )
+        problems = await remove_own(self._context, BY, K8sRemover(), within=REMOVING, where=_where)
         await self._part()
         return problems
 
@@ -227,3 +209,7 @@ class K8sDeployer:
 
 PARTING = 3.0
 """Seconds for the watch to say that the pods are gone, which it does in a moment unless the cluster is gone itself."""
+
+
+def _where(entry: LedgerEntry) -> str:
+    return str(entry.data.get("pod") or entry.data.get("namespace"))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nodeyard.domain.launch_plan import NodePlan
-from nodeyard.domain.secrets import Secret
 from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.kind import ProgramSpec
 from nodeyard.providers._clients.images import named_image
+from nodeyard.providers._clients.node_problems import secret_problems
 from nodeyard.providers.deployer.k8s import keeping
 from nodeyard.providers.deployer.k8s.run import Run
 
 
 def resolve(nodes: Sequence[NodePlan], programs: Mapping[str, ProgramSpec], run: Run) -> Sequence[str]:
     """Every problem; the images that were found go into ``run.images``."""
-    return [*_images(nodes, programs, run), *_secrets(nodes, run), *_connection(run)]
+    return [*_images(nodes, programs, run), *secret_problems(nodes, run.reveal), *_connection(run)]
 
 
 def _images(nodes: Sequence[NodePlan], programs: Mapping[str, ProgramSpec], run: Run) -> list[str]:
@@ -32,19 +32,6 @@ def _images(nodes: Sequence[NodePlan], programs: Mapping[str, ProgramSpec], run:
         spec = programs.get(kind)
         place = f"'image' of the nodes or {spec.image_variable}" if spec is not None else "'image' of the nodes"
         problems.append(f"{shown} ({kind}): no image is named (name one that the cluster can pull, in {place})")
-    return problems
-
-
-def _secrets(nodes: Sequence[NodePlan], run: Run) -> list[str]:
-    """References without a value. The values are looked up again at start, and kept nowhere on this machine."""
-    problems: list[str] = []
-    references = {value: node.name for node in reversed(nodes) for value in node.env.values()}
-    for value, node in references.items():
-        if (secret := Secret(value)).is_reference:
-            try:
-                run.reveal(secret)
-            except SpecInvalid as error:
-                problems += [f"{node}: {problem}" for problem in error.problems]
     return problems
 
 

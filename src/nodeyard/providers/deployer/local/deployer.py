@@ -7,19 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nodeyard._aio.tasks import side_by_side
-from nodeyard.domain import events
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
 from nodeyard.domain.network_rules import Effect
-from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import NodeUnreachable, ProvisioningFailed
 from nodeyard.ports.deployer import DeploymentPlan
 from nodeyard.ports.kind import ProgramSpec
-from nodeyard.ports.ledger import RemovalContext, removal_order
+from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.program_sources import Source, told
 from nodeyard.providers._clients.program_store import obtain
 from nodeyard.providers._clients.program_versions import Versions
+from nodeyard.providers._clients.removing import remove_own
 from nodeyard.providers.deployer.local import folders
 from nodeyard.providers.deployer.local.control import FORCED, LocalControl, Run
 from nodeyard.providers.deployer.local.environment import inherited
@@ -174,26 +173,7 @@ class LocalDeployer:
         for control in controls:
             control.end_now()
         await asyncio.gather(*(control.close(within=FORCED) for control in controls))
-        context = self._context
-        entries = removal_order([entry for entry in context.ledger.open_entries() if entry.by == BY])
-        removal = RemovalContext(context.mark, context.clock, context.secrets, context.clock.now() + REMOVING)
-        outcomes = await LocalRemover().remove(entries, removal)
-        problems: list[str] = []
-        for entry in entries:
-            outcome = outcomes[entry.id]
-            who = process_of(entry.data)
-            where = f"pid:{who.pid}" if who else entry.node or entry.by
-            if isinstance(outcome, NodeyardError):
-                problems.append(f"{entry.type} of {entry.node or where}: {outcome.message}")
-                context.emit(
-                    events.CleanupFailed(node=entry.node, resource=entry.type, locator=where, reason=outcome.message)
-                )
-            else:
-                context.ledger.settle(entry)
-                context.emit(
-                    events.ResourceRemoved(node=entry.node, resource=entry.type, locator=outcome.detail or where)
-                )
-        return problems
+        return await remove_own(self._context, BY, LocalRemover(), within=REMOVING, where=_where)
 
     def _folder(self, name: str) -> Path:
         return self._context.folder / "nodes" / name
@@ -207,3 +187,8 @@ class LocalDeployer:
 def own_ports(node: NodePlan, fixed: Mapping[str, int]) -> Mapping[str, int]:
     """The ports of a node that has an address of its own: those of its kind, unless others were asked for."""
     return {port.name: fixed.get(port.name, port.number) for port in node.ports}
+
+
+def _where(entry: LedgerEntry) -> str:
+    who = process_of(entry.data)
+    return f"pid:{who.pid}" if who else entry.node or entry.by

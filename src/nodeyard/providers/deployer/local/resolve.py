@@ -8,10 +8,9 @@ from pathlib import Path
 
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.domain.launch_plan import NodePlan
-from nodeyard.domain.secrets import Secret
-from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.node_problems import port_problems, secret_problems
 from nodeyard.providers._clients.program_sources import Source, place_of
 from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers._clients.programs import Found, locate
@@ -46,7 +45,7 @@ async def resolve(
         _naming(nodes, want, hit.text) for want, hit in found.items() if hit.path is None and hit.source is None
     ]
     problems += await _versions(nodes, found, specs, Versions(context.cache, inherited(environment)))
-    problems += _limits(nodes) + _fixed_ports(nodes, options) + _secrets(nodes, context)
+    problems += _limits(nodes) + port_problems(nodes, options.ports) + secret_problems(nodes, context.secrets.reveal)
     problems += isolation_problems(len(nodes), environment) if options.isolation == "netns" else []
     missing = {want: hit.source for want, hit in found.items() if hit.source is not None}
     paths = {want: str(hit.path) for want, hit in found.items() if hit.path is not None}
@@ -85,31 +84,3 @@ def _limits(nodes: Sequence[NodePlan]) -> list[str]:
         for node in nodes
         if node.resources is not None
     ]
-
-
-def _fixed_ports(nodes: Sequence[NodePlan], options: LocalOptions) -> list[str]:
-    known = {node.name: {port.name for port in node.ports} for node in nodes}
-    problems: list[str] = []
-    for node, ports in options.ports.items():
-        if node not in known:
-            problems.append(f"deployer.ports.{node}: there is no node '{node}' (nodes: {', '.join(sorted(known)[:8])})")
-            continue
-        problems += [
-            f"deployer.ports.{node}.{port}: {node} has no port '{port}' (ports: {', '.join(sorted(known[node]))})"
-            for port in ports
-            if port not in known[node]
-        ]
-    return problems
-
-
-def _secrets(nodes: Sequence[NodePlan], context: PluginContext) -> list[str]:
-    """Secrets of the environment that have no value. The values are looked up again at start, and kept nowhere."""
-    problems: list[str] = []
-    references = {value: node.name for node in reversed(nodes) for value in node.env.values()}
-    for value, node in references.items():
-        if (secret := Secret(value)).is_reference:
-            try:
-                context.secrets.reveal(secret)
-            except SpecInvalid as error:
-                problems += [f"{node}: {problem}" for problem in error.problems]
-    return problems

@@ -96,5 +96,5 @@ def test_repeats_that_fail_say_whose_the_failure_is_and_how_to_repeat_it(nodeyar
     done = nodeyard("run", tmp_path / "small.yaml", "--repeat", "2", "--seed", "5")
     assert done.status == 1
     assert "0 of 2 runs of scenario passed (0 %)" in done.out
-    assert "node: 2 failed, the first with seed 5: log-absent: " in done.out
+    assert "node: 2 runs, the first with seed 5: log-absent: " in done.out
     assert f"again: nodeyard run {tmp_path / 'small.yaml'} --seed 5" in done.out

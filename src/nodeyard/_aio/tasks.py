@@ -1,4 +1,4 @@
-"""Structured helpers over ``asyncio.TaskGroup``: side by side with a bound, collected outcomes, shielded endings."""
+"""Structured use of ``asyncio.TaskGroup``: side by side with a bound, collected outcomes, shielded endings."""
 
 from __future__ import annotations
 

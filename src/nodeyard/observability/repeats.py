@@ -83,7 +83,7 @@ class Repeats:
         for name, failures in self.classes.items():
             first = next(run for run in self.runs if CLASS_OF.get(run.status) == name)
             said = f": {first.reason}" if first.reason else ""
-            lines.append(Line(f"  {name}: {failures} failed, the first with seed {first.seed}{said}", "bad"))
+            lines.append(Line(f"  {name}: {_runs(failures)}, the first with seed {first.seed}{said}", "bad"))
             lines += [Line(f"    again: {first.repeat}", "strong")] if first.repeat else []
         return tuple(lines)
 
@@ -95,3 +95,7 @@ def reason_of(checks: Sequence[tuple[str, str, str]], errors: Sequence[str]) -> 
     order = ("fail", "unknown", "vacuous")
     bad = sorted((one for one in checks if one[1] in order), key=lambda one: order.index(one[1]))
     return f"{bad[0][0]}: {bad[0][2]}" if bad else ""
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

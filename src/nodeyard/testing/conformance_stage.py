@@ -104,7 +104,7 @@ class OnStage:
         """How the suite runs a coroutine; override it to use another loop."""
         return asyncio.run(coro)
 
-    # -- helpers ------------------------------------------------------------------------------------------------------
+    # -- within ------------------------------------------------------------------------------------------------------
 
     def _on_stage(self, act: Callable[[Stage, WatchedLedger, list[Event]], Awaitable[None]]) -> None:
         async def whole() -> None:

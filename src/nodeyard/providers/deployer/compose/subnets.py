@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 RESERVED = 10
-"""Addresses at the beginning of a subnet that no node gets: network, gateway, and room for people's own helpers."""
+"""Addresses at the beginning of a subnet that no node gets: network, gateway, and room for other containers."""
 USUAL_PREFIX = 24
 TRIES = 32
 

@@ -284,7 +284,7 @@ class K8sControl(Shaping):
         """Everything that was seen is told."""
         await asyncio.gather(*self._telling)
 
-    # -- helpers ------------------------------------------------------------------------------------------------------
+    # -- within ------------------------------------------------------------------------------------------------------
 
     @property
     def _runs(self) -> bool:

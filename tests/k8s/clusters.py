@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,3 +120,16 @@ def _build(name: str, text: str, shell: bool, folder: Path) -> None:
         shutil.copy(BUSYBOX, folder / "busybox")
     subprocess.run(["docker", "build", "-q", "-t", name, folder], check=True, capture_output=True)
     shutil.rmtree(folder)
+
+
+def load(reference: str, name: str) -> str:
+    """Give the cluster an image of the engine under a name that stays the same, so that it replaces an older one."""
+    known = f"nodeyard.test/{name}:example"
+    with (Path(tempfile.gettempdir()) / "nodeyard-test-images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of all sessions of this machine, because the name is
+        subprocess.run(["docker", "tag", reference, known], check=True, capture_output=True)
+        try:
+            subprocess.run([SCRIPT, "load", known], check=True, capture_output=True)
+        finally:
+            subprocess.run(["docker", "rmi", known], check=True, capture_output=True)
+    return known

@@ -8,23 +8,24 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from cometbft.chain_processes import binary
+from compose.command import Yard, environment
+from compose.engine import needs_engine
+from compose.system_images import image_of
 from docs.playing import reserved_ports
 from e2e.support import REPOSITORY, Nodeyard
-
-from .command import Yard, environment
-from .engine import needs_engine
-from .system_images import image_of
+from etcd.etcd_processes import BINARY
+from k8s import clusters
 
 pytestmark = pytest.mark.real
 EXAMPLES = REPOSITORY / "examples"
-DEPLOYERS = ("local", "compose")
+DEPLOYERS = ("local", "compose", "k8s")
 MANAGED = [
     path.stem
     for path in sorted(EXAMPLES.glob("*.yaml"))
@@ -36,30 +37,52 @@ SYSTEM = {"redis": "redis-server", "nats": "nats-server"}
 """Programs of the distribution: no image can be made of them alone."""
 
 
+CLUSTERLESS = {"join", "cometbft-join"}
+"""They join nodes that know each other by an address of the tester's own machine, which stands in their scenario."""
+CASES = [
+    pytest.param(example, by, id=f"{example}-{by}", marks=[pytest.mark.slow] if by == "k8s" else [])
+    for by in DEPLOYERS
+    for example in MANAGED
+    if by != "k8s" or example not in CLUSTERLESS
+]
+
+
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
-    """Variables that name an image for the kind of an example which needs one; each is built once, when asked for."""
-    made: dict[str, dict[str, str]] = {}
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], dict[str, str]]]:
+    """Variables that name an image for the kind of an example, where a deployer needs one; each is built once."""
+    made: dict[str, str] = {}
+    loaded: dict[str, str] = {}
     with ExitStack() as stack:
 
-        def variables(example: str) -> dict[str, str]:
-            if example in made or example not in (*SYSTEM, "notes"):
-                return made.get(example, {})
-            folder = tmp_path_factory.mktemp(f"image-{example}")
-            image: AbstractContextManager[str]
-            if example == "notes":
-                image = image_of(folder, "notes", {"notes-server": EXAMPLES / "kinds/notes-server"}, python=True)
-            else:
-                image = image_of(folder, example, {SYSTEM[example]: found(SYSTEM[example])})
-            made[example] = {variable_of(example): stack.enter_context(image)}
-            return made[example]
+        def variables(kind: str, deployer: str) -> dict[str, str]:
+            if deployer == "local" or (deployer == "compose" and kind in ("etcd", "cometbft")):
+                return {}  # Compose makes an image of a program that stands alone
+            if kind not in made:
+                folder = tmp_path_factory.mktemp(f"image-{kind}")
+                made[kind] = stack.enter_context(image_of(folder, kind, programs(kind), python=kind == "notes"))
+            if deployer == "k8s" and kind not in loaded:
+                loaded[kind] = clusters.load(made[kind], kind)
+            return {variable_of(kind): loaded[kind] if deployer == "k8s" else made[kind]}
 
         yield variables
 
 
-def variable_of(example: str) -> str:
+def programs(kind: str) -> dict[str, Path]:
+    """What an image of this kind holds, by the name that it has there."""
+    if kind in SYSTEM:
+        return {SYSTEM[kind]: found(SYSTEM[kind])}
+    if kind == "notes":
+        return {"notes-server": EXAMPLES / "kinds/notes-server"}
+    return {kind: Path({"etcd": lambda: BINARY, "cometbft": binary}[kind]())}
+
+
+def variable_of(kind: str) -> str:
     """By the rule of declared kinds; a word that is wrong here makes the test fail for want of an image."""
-    return f"NODEYARD_{example.upper()}_IMAGE"
+    return f"NODEYARD_{kind.upper()}_IMAGE"
+
+
+def kind_of(example: str) -> str:
+    return Path(YAML(typ="safe", pure=True).load(EXAMPLES / f"{example}.yaml")["kind"]).stem
 
 
 def own_address() -> str:
@@ -103,23 +126,23 @@ def by_hand(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
             run(script, "down")
 
 
-@pytest.mark.parametrize("deployer", DEPLOYERS)
-@pytest.mark.parametrize("example", MANAGED)
+@pytest.mark.parametrize(("example", "deployer"), CASES)
 def test_an_example_passes(
     tmp_path: Path,
-    images: Callable[[str], dict[str, str]],
+    images: Callable[[str, str], dict[str, str]],
     by_hand: Callable[[str, str], Path],
     example: str,
     deployer: str,
 ) -> None:
     needs_engine()
-    extra = {**environment(), **({"NODEYARD_COMETBFT": binary()} if example.startswith("cometbft") else {})}
-    host = "127.0.0.1"
-    if deployer == "compose":
-        extra |= images(example)
-        host = own_address()
-    elif example in SYSTEM:
-        found(SYSTEM[example])
+    kind = kind_of(example)
+    extra = {**environment(), **({"NODEYARD_COMETBFT": binary()} if kind == "cometbft" else {})}
+    host = own_address() if deployer == "compose" else "127.0.0.1"
+    if deployer == "local" and kind in SYSTEM:
+        found(SYSTEM[kind])
+    if deployer == "k8s":
+        extra["KUBECONFIG"] = clusters.kubeconfig()
+    extra |= images(kind, deployer)
     folder = by_hand(BY_HAND[example], host) if example in BY_HAND else EXAMPLES
     home = tmp_path / "home"  # of its own: what was started by hand beside it is not Nodeyard's to remove
     home.mkdir()
@@ -129,5 +152,8 @@ def test_an_example_passes(
         assert done.status == 0, done.out + done.err
         assert done.out.startswith("PASS")
         yard.gone_soon()
+        if deployer == "k8s":
+            (run,) = yard.runs()
+            assert not clusters.objects("namespace", f"nodeyard-{run}")
     finally:
         yard.close()

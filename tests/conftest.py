@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ import pytest
 from nodeyard.domain.run_identity import MARK_VARIABLE
 
 SETTINGS = ("NODEYARD_OUTPUT", "NODEYARD_KEEP", "NODEYARD_STATE_DIR", "NODEYARD_CACHE_DIR", MARK_VARIABLE)
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control starts what runs in the background so, and runners of tests would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

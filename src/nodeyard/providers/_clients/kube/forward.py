@@ -9,6 +9,7 @@ new connection, so that a forward survives the end of a pod that comes back unde
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -25,7 +26,7 @@ CONNECTING = 10.0
 LOOPBACK = "127.0.0.1"
 
 
-class Listener:
+class Listener(ABC):
     """Something at an address of this machine that leads to a port of a pod. ``last_error``: why it last did not."""
 
     def __init__(self, cluster: Cluster, namespace: str, pod: Callable[[], str], port: int) -> None:
@@ -42,9 +43,9 @@ class Listener:
         assert self._server is not None
         return f"{LOOPBACK}:{self._server.sockets[0].getsockname()[1]}"
 
+    @abstractmethod
     async def open(self) -> None:
         """Listen on a port that the kernel chooses, and keep it."""
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Stop listening and end every connection. Idempotent."""

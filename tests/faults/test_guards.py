@@ -38,7 +38,9 @@ HARM = {
 
 def played(tmp_path: Path, body: Callable[[Network], Awaitable[None]], count: int = 3, **more: Any) -> None:
     async def whole() -> None:
-        await body(await network(tmp_path, count, **more))
+        net = await network(tmp_path, count, **more)
+        await body(net)
+        await net.live.ops.close()
 
     run_virtual(whole())
 

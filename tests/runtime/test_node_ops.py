@@ -264,6 +264,54 @@ def test_a_cancelled_operation_is_told_as_cancelled() -> None:
         [ended] = world.told(OperationEnded)
         assert isinstance(ended, OperationEnded)
         assert (ended.outcome, ended.after) == ("cancelled", 1.0)
+        await world.network.ops.close()
+
+    run_virtual(scenario())
+
+
+def test_what_a_cancelled_caller_began_ends_before_the_next_operation_on_the_node() -> None:
+    """An order that is under way may arrive late: it must not undo the one that came after it."""
+
+    async def scenario() -> None:
+        world = World.of()
+        world.controls["n0"].slow = 2.0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await world.network["n0"].kill()
+        assert world.controls["n0"].present == "running"
+        await world.network["n0"].start()
+        assert world.cluster.acts == [("n0", "kill"), ("n0", "start")]
+        assert world.controls["n0"].present == "running"
+
+    run_virtual(scenario())
+
+
+def test_a_caller_who_is_cancelled_before_its_turn_begins_nothing() -> None:
+    async def scenario() -> None:
+        world = World.of()
+        world.controls["n0"].slow = 2.0
+        first = asyncio.create_task(world.network["n0"].restart())
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await world.network["n0"].kill()
+        await first
+        await asyncio.sleep(5.0)
+        assert world.cluster.acts == [("n0", "restart")]
+
+    run_virtual(scenario())
+
+
+def test_the_end_of_a_run_ends_what_nobody_waits_for() -> None:
+    async def scenario() -> None:
+        world = World.of()
+        world.controls["n0"].slow = 60.0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await world.network["n0"].kill()
+        await world.network.ops.close()
+        assert world.controls["n0"].present == "running"
+        assert len(asyncio.all_tasks()) == 1
 
     run_virtual(scenario())
 

@@ -80,6 +80,8 @@ class Finisher:
 
     async def _finish(self, failure: NodeyardError | None) -> RunResult:
         session = self._session
+        if session.network is not None:
+            await session.network.ops.close()
         outcome = self._decided = self.outcome(failure)
         problems = self._problems
         if failure is not None:

@@ -6,12 +6,14 @@ how anything is removed, and what a deployer keeps outside ledgers (lock files o
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from nodeyard._aio import poll
 from nodeyard._aio.clock import Clock
 from nodeyard._aio.tasks import side_by_side
 from nodeyard.app.reaper import Equip, carry_out_ledger
@@ -21,13 +23,15 @@ from nodeyard.errors.provider import CleanupIncomplete
 from nodeyard.errors.validation import UsageError
 from nodeyard.ledger import file as files
 from nodeyard.ledger.file import HeldLedger
-from nodeyard.ledger.host import Host, ProcessRef, is_alive, this_host
+from nodeyard.ledger.host import Host, ProcessRef, is_alive, signal_exactly, this_host
 from nodeyard.ledger.state import Header, LedgerState
 from nodeyard.ports.observer import Emit
 
 WITHIN = 30.0
 """Seconds for carrying out one ledger."""
 AT_ONCE = 8
+DISMISSING = 5.0
+"""Seconds in which a watcher that is killed must be gone."""
 LITTER_AGE = 3600.0
 """Seconds after which a file that no ledger needs is certainly nobody's any more."""
 
@@ -239,7 +243,22 @@ async def take_down(path: Path, *, equip: Equip, clock: Clock, deadline: float, 
                 raise UsageError(
                     f"the run '{run}' belongs to another host, {header.mark.host}", hint="take it down there"
                 )
-        return await _with_tools(held, equip, clock, deadline, emit)
+        report = await _with_tools(held, equip, clock, deadline, emit)
+    if report.complete and held.state.reaper is not None:
+        await _dismiss(held.state.reaper, clock)
+    return report
+
+
+async def _dismiss(reaper: ProcessRef, clock: Clock) -> None:
+    """End the process that waits for the end of a run of which nothing remains; it would notice on its own later."""
+
+    async def attempt() -> poll.Done[None] | None:
+        return None if signal_exactly(reaper, signal.SIGKILL) and is_alive(reaper) else poll.Done(None)
+
+    with suppress(poll.Timeout):
+        await poll.until(
+            attempt, clock=clock, deadline=clock.now() + DISMISSING, pace=poll.Pace(first=0.001, most=0.02)
+        )
 
 
 def _sweep_litter(folder: Path, before: float) -> None:

@@ -289,6 +289,8 @@ class Session:
 
     async def hand_over(self, ttl: float) -> None:
         """Leave the network running under the reaper's care for ``ttl`` seconds. Raises ``ReaperUnavailable``."""
+        if self.network is not None:
+            await self.network.ops.close()
         if isinstance(self.bootstrap.deployer, CanHandOver):
             await self.bootstrap.deployer.hand_over(ttl)
         await self.link.detach(ttl)

@@ -30,7 +30,7 @@ def by_kill(state: NodeState) -> bool:
 class Ended(NodesGuard):
     """Nodes that are down until they are started again."""
 
-    async def heal(self) -> None:
+    async def undo(self) -> None:
         await self.each(self._start)
 
     async def _start(self, node: Node) -> None:

@@ -29,7 +29,7 @@ class Frozen(NodesGuard):
         quiet, seen = await silent(node)
         return Proof(state.state == "paused" and quiet, f"the backend says {told(state)}, {seen}")
 
-    async def heal(self) -> None:
+    async def undo(self) -> None:
         await self.each(self._resume)
 
     async def _resume(self, node: Node) -> None:

@@ -32,6 +32,15 @@ class NodesGuard:
         self.nodes = tuple(nodes)
         self.context = context
 
+    async def heal(self) -> None:
+        """Undo it on every node, once what was cut short there has come to an end."""
+        await self.each(lambda node: node.settled())
+        await self.undo()
+
+    async def undo(self) -> None:
+        """Take the harm back; what does not bear it any more is left alone."""
+        raise NotImplementedError
+
     async def each(self, act: Callable[[Node], Awaitable[None]]) -> None:
         """``act`` on every node to its end; then the first error is raised."""
         await self.context.side_by_side(act, self.nodes)

@@ -88,7 +88,7 @@ class LinksGuard(NodesGuard):
             return Proof(False, f"no rule is in force at {', '.join(missing)}")
         return await self._compared(self.worked)
 
-    async def heal(self) -> None:
+    async def undo(self) -> None:
         await self.each(lambda node: node.network.unshape(self._name))
 
     async def prove_healed(self) -> Proof:

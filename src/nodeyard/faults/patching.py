@@ -53,7 +53,7 @@ class Patched(NodesGuard):
             return Proof(False, f"the backend says {told(state)}, launched as before")
         return Proof(state.alive, f"the backend says {told(state)}, launched with {', '.join(changes)}")
 
-    async def heal(self) -> None:
+    async def undo(self) -> None:
         for node in self.nodes:
             own = self._own.get(node.id)
             if own is not None and self._before[node.id].differences(await node.launched()):

@@ -101,6 +101,10 @@ class Node:
         """Give it this config in place of its own, and restart it into it."""
         await self._ops.configure(self._id, config, wait=wait)
 
+    async def settled(self) -> None:
+        """Return when no operation on it is under way."""
+        await self._ops.settled(self._id)
+
     async def launched(self) -> Launched:
         """What it runs with now, as its backend reads it."""
         return await self._ops.launched(self._id)

@@ -7,7 +7,6 @@ a backend acts.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -48,6 +47,7 @@ from nodeyard.runtime.guarded_client import GuardedClient
 from nodeyard.runtime.live_inventory import LiveInventory
 from nodeyard.runtime.patching import configured_launch, updated_peers
 from nodeyard.runtime.readmission import READMISSION, owned_peers, readmitted, refuse_unowned
+from nodeyard.runtime.turns import Turns
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -56,6 +56,8 @@ T = TypeVar("T")
 class NodeOps:
     """Operations on nodes by id. ``readiness`` gives the time and the number of probes of each wait for one node;
     its policy does not apply to a single node. ``deadline`` is a time of the clock that no wait goes past.
+
+    An operation whose caller is cancelled is carried through by its backend, before the next one on its node.
     """
 
     def __init__(
@@ -76,8 +78,16 @@ class NodeOps:
         self._emit = emit
         self._readiness = ReadinessSpec(timeout=readiness.timeout, consecutive=readiness.consecutive)
         self._deadline = deadline
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         self._unidentified: set[str] = set()
+
+    async def close(self) -> None:
+        """End operations that go on although whoever asked for them was cancelled."""
+        await self._turns.close()
+
+    async def settled(self, node: str) -> None:
+        """Return when no operation on this node is under way."""
+        await self._turns.free(self._live.handle(node).id)
 
     # --- lifecycle -------------------------------------------------------------------------------------------------
 
@@ -300,10 +310,11 @@ class NodeOps:
         alone: bool = True,
     ) -> T:
         """Authorise, then act, on one node one at a time; a wait for readiness is outside, so that it can be helped."""
-        if not alone:
+
+        async def permitted() -> T:
             return await act(self._control(node, operation, capability, protocol))
-        async with self._locks[self._live.handle(node).id]:
-            return await act(self._control(node, operation, capability, protocol))
+
+        return await (self._turns.take(self._live.handle(node).id, permitted) if alone else permitted())
 
     def _control(self, node: str, operation: str, capability: Capability, protocol: Callable[..., P]) -> P:
         control = self.permit(node, operation, capability)

@@ -5,10 +5,10 @@ The public names. They are imported when they are used, so that ``import nodeyar
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as of ``typing``, whose import would take longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from nodeyard.app.api import OpenNetwork as OpenNetwork
     from nodeyard.app.api import open_network as open_network
     from nodeyard.app.api_sync import SyncNetwork as SyncNetwork
@@ -96,6 +96,8 @@ def __getattr__(name: str) -> Any:
         return version("nodeyard")
     if name not in _PLACES:
         raise AttributeError(f"module 'nodeyard' has no attribute '{name}'")
+    from importlib import import_module
+
     return getattr(import_module(_PLACES[name]), name)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,15 @@ def document(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke([verb, "--help"]) == 0
     assert f"Usage: nodeyard {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200", "0", "wide"])
+def test_help_needs_no_parser_and_fits_the_terminal(columns: str) -> None:
+    asked = [sys.executable, "-X", "importtime", "-m", "nodeyard", "--help"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": columns})
+    assert "Usage: nodeyard" in done.stdout
+    assert ("click" in done.stderr) is (columns == "40")
+    assert ("touches nothing." in done.stdout) is (columns != "40")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from inspect import getdoc
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from nodeyard.app.config import KEYS, PREFIX
 from nodeyard.app.kind_files import kind_schema
 from nodeyard.app.registry import GROUPS, installed
 from nodeyard.app.scenario_model import scenario_schema
+from nodeyard.cli import HELP, WIDE
 from nodeyard.cli.group import VERBS, nodeyard
 from nodeyard.domain import node_client
 from nodeyard.domain.capability import ALWAYS_GRANTED, Capability
@@ -646,6 +648,13 @@ def rewritten(text: str, *, folder: str = "docs") -> str:
     return MARKED.sub(make, text)
 
 
+def help_text(columns: int) -> str:
+    """What the command line says of itself on a terminal of this width."""
+    shown = {**nodeyard.context_settings, "terminal_width": min(columns, 100)}
+    with nodeyard.make_context("nodeyard", [], resilient_parsing=True, **shown) as context:
+        return context.get_help() + "\n"
+
+
 def main() -> int:
     """Rewrite every page whose tables are out of date."""
     for page in pages():
@@ -654,6 +663,7 @@ def main() -> int:
         if fresh != page.text:
             page.path.write_text(fresh, encoding="utf-8")
             sys.stdout.write(f"rewritten: {page.name}\n")
+    Path(HELP).write_text(help_text(WIDE), encoding="utf-8")
     return 0
 
 

@@ -15,10 +15,11 @@ from ruamel.yaml import YAML
 
 from nodeyard.app.registry import installed
 from nodeyard.app.spec_loader import parse_scenario
+from nodeyard.cli import HELP
 
 from .pages import ROOT, Block, Page, pages
 from .playing import Player, reserved_ports
-from .tables import MAKERS, rewritten, tables_of
+from .tables import MAKERS, help_text, rewritten, tables_of
 
 PAGES = pages()
 BLOCKS = [block for page in PAGES for block in page.blocks]
@@ -127,3 +128,9 @@ def test_tables_follow_the_code(page: Page) -> None:
 def test_every_table_is_shown() -> None:
     shown = {what.split()[0] for page in PAGES for what in tables_of(page.text)}
     assert shown == set(MAKERS)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 300])
+def test_the_help_that_is_printed_at_once_is_that_of_the_parser(columns: int) -> None:
+    written = Path(HELP).read_text(encoding="utf-8")
+    assert written == help_text(columns), "help.txt is out of date, or wraps: 'make docs' rewrites it"

@@ -103,7 +103,7 @@ def test_any_bytes_are_refused_or_loaded(tmp_path_factory: pytest.TempPathFactor
 def test_an_example_is_the_same_after_it_was_written_out(path: Path) -> None:
     spec = load_scenario(path, installed(), {}).spec
     again = parse_scenario(dump_resolved(spec), path, installed(), {}).spec
-    assert again == spec
+    assert again.model_dump() == spec.model_dump()
     assert dump_resolved(again) == dump_resolved(spec)
 
 
@@ -112,7 +112,7 @@ def test_an_example_is_the_same_after_it_was_written_out(path: Path) -> None:
 def test_a_scenario_is_the_same_after_it_was_written_out(value: Any) -> None:
     spec = load(json.dumps(value, ensure_ascii=False).replace("$", "$$"))
     text = dump_resolved(spec)
-    assert load(text) == spec
+    assert load(text).model_dump() == spec.model_dump()
     assert dump_resolved(load(text)) == text
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.runtime.support import World
 
 from nodeyard.domain.history import Outcome
 from nodeyard.domain.verdict import Verdict
 from nodeyard.errors.provider import OperationFailed
 from nodeyard.workloads.churn import Churn, ChurnOptions, possible
+from runtime.support import World
 
 from .world import Played, play
 

@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.runtime.support import World
 
 from nodeyard.domain.history import Outcome
 from nodeyard.domain.scenario_spec import WorkloadOptions
@@ -18,6 +17,7 @@ from nodeyard.errors import provider
 from nodeyard.errors.runtime import OperationDenied
 from nodeyard.workloads._outcome import outcome_of
 from nodeyard.workloads.kv_register import KvRegister, Mix, RegisterOptions
+from runtime.support import World
 
 from .world import Played, play
 

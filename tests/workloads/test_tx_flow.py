@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.runtime.support import Cluster, PlainClient, World
 
 from nodeyard.domain.history import Outcome
 from nodeyard.domain.node_client import Block, ChainReader, TxSubmit
@@ -15,6 +14,7 @@ from nodeyard.domain.verdict import Verdict
 from nodeyard.errors.provider import NodeTimeout, NodeUnreachable
 from nodeyard.runtime.scenario_runtime import Outcome as RunOutcome
 from nodeyard.workloads.tx_flow import TxFlow, TxFlowOptions
+from runtime.support import Cluster, PlainClient, World
 
 from .world import Played, play
 

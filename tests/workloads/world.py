@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.runtime.support import Cluster, ScriptedClient, World
-
 from nodeyard._aio.clock import SystemClock
 from nodeyard.domain.events import WorkloadEnded
 from nodeyard.domain.history import Call
@@ -19,6 +17,7 @@ from nodeyard.errors.provider import NodeTimeout
 from nodeyard.runtime.history import History
 from nodeyard.runtime.scenario_runtime import Outcome
 from nodeyard.testing import run_virtual
+from runtime.support import Cluster, ScriptedClient, World
 
 
 class Store(ScriptedClient):

@@ -6,8 +6,8 @@ live here: loading other plugins (``registry``), and what is wrong with a scenar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,9 +31,9 @@ def is_file_word(word: str) -> bool:
     return "/" in word or "." in word
 
 
-def makers(registry: Registry) -> dict[str, Maker]:
-    """The kinds that installed packages describe by files, by the names of their entry points."""
-    return {point.name: _shipped(point, registry) for point in entry_points(group=GROUP)}
+def makers(registry: Registry, points: Iterable[EntryPoint]) -> dict[str, Maker]:
+    """The kinds that installed packages describe by files, by the names of their entry points, those of ``GROUP``."""
+    return {point.name: _shipped(point, registry) for point in points}
 
 
 def _shipped(point: EntryPoint, registry: Registry) -> Maker:

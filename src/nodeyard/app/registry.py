@@ -5,9 +5,9 @@ Lives here: finding, loading, refusing. Must not live here: what a scenario may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -62,6 +62,12 @@ class Plugins(Mapping[str, T], Generic[T]):
         except (PluginInvalid, SpecInvalid) as error:
             return error
 
+    def among(self, words: Collection[str]) -> Plugins[T]:
+        """Those of these names. What one of the two loads, both have."""
+        found = Plugins(self.group, {name: make for name, make in self._makers.items() if name in words}, self._needs)
+        found._made = self._made
+        return found
+
     def beside(self, makers: Mapping[str, Callable[[], T]]) -> Plugins[T]:
         """These and others; what was loaded stays."""
         made = Plugins(self.group, {**self._makers, **makers}, self._needs)
@@ -104,6 +110,11 @@ class Registry:
         """The same with more kinds."""
         return replace(self, kinds=self.kinds.beside(makers)) if makers else self
 
+    def among(self, words: Collection[str]) -> Registry:
+        """The same without the plugins whose names are none of these words; every kind stays."""
+        named = {name for group in NARROWED for name in getattr(self, group) if name in words}
+        return _among(self, frozenset(named))
+
     def removers(self, transport: Transport) -> Callable[[str], Remover | None]:
         """Gives the remover of ``GROUP:NAME``, loading that plugin alone; ``None`` where there is none."""
 
@@ -137,11 +148,21 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """The entry-point groups ``nodeyard.GROUP`` and what a plugin of each must have."""
 
 
+NARROWED = tuple(group for group in GROUPS if group not in ("kinds", "kind_formats"))
+
+
+@lru_cache(maxsize=64)
+def _among(registry: Registry, names: frozenset[str]) -> Registry:
+    """One object for the same names, so that what is made from it is made once."""
+    return replace(registry, **{group: getattr(registry, group).among(names) for group in NARROWED})
+
+
 @cache
 def installed() -> Registry:
     """What the packages of this environment register."""
-    registry = _registry({group: _found(group, needs) for group, needs in GROUPS.items()})
-    return registry.with_kinds(kind_files.makers(registry))
+    points: Any = entry_points()  # once for all groups, since it takes a look at each package
+    registry = _registry({group: _found(group, needs, points) for group, needs in GROUPS.items()})
+    return registry.with_kinds(kind_files.makers(registry, points.select(group=kind_files.GROUP)))
 
 
 def registry_of(**groups: Mapping[str, Callable[[], Any]]) -> Registry:
@@ -155,10 +176,10 @@ def _registry(groups: Mapping[str, Plugins[Any]]) -> Registry:
     return Registry(**groups)
 
 
-def _found(group: str, needs: tuple[str, ...]) -> Plugins[Any]:
+def _found(group: str, needs: tuple[str, ...], points: Any) -> Plugins[Any]:
     makers: dict[str, Callable[[], Any]] = {}
     places: dict[str, str] = {}
-    for point in entry_points(group=f"nodeyard.{group}"):
+    for point in points.select(group=f"nodeyard.{group}"):
         if point.name in makers and places[point.name] != point.value:
             makers[point.name] = _refuse(point, places[point.name])
             continue

@@ -42,7 +42,7 @@ class Uninstalled(Spec):
     model_config = ConfigDict(extra="allow")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def scenario_model(registry: Registry) -> type[ScenarioSpec]:
     """The model of a scenario file. Plugins that cannot be loaded are left out, as if they were not installed."""
     managed = create_model(

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+
+TYPE_CHECKING = False  # as of ``typing``, whose import would take as long as all else here
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HELP = os.path.join(os.path.dirname(__file__), "help.txt")
+"""What ``nodeyard --help`` prints from 80 columns on; ``make docs`` writes it, and a test compares."""
+WIDE = 80
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point ``nodeyard``; ends the process with one of the exit statuses of ``errors.base``."""
+    if (sys.argv[1:] if argv is None else argv) == ["--help"] and _columns() >= WIDE:
+        with open(HELP, encoding="utf-8") as file:
+            sys.stdout.write(file.read())
+        sys.exit(0)
     from nodeyard.cli.group import invoke
 
     sys.exit(invoke(argv))
+
+
+def _columns() -> int:
+    """Those of the terminal, as the parser of the command line counts them."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or WIDE
+    except (OSError, ValueError):
+        return WIDE

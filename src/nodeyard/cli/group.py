@@ -14,7 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("start", "Write a commented scenario that runs."),
     "validate": ("read", "Read and check scenarios; touches nothing."),
     "plan": ("read", "Show everything that a run would make and do."),
-    "preflight": ("read", "Check what needs the world: programs, reachability, compatibility."),
+    "preflight": ("read", "Check programs, reachability and compatibility; makes nothing."),
     "run": ("run", "Run scenarios: bootstrap, steps, verdict, cleanup."),
     "up": ("run", "Bring a network up and leave it running."),
     "down": ("end", "Take down a network that 'up' left running."),
@@ -61,7 +61,14 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, p, v: _version(c, v))
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    help="Show the version and exit.",
+    callback=lambda c, p, v: _version(c, v),
+)
 def nodeyard() -> None:
     """One test scenario over a network of nodes, wherever the nodes come from.
 
@@ -69,8 +76,9 @@ def nodeyard() -> None:
     Begin with:   nodeyard init first.yaml
                   nodeyard run first.yaml
 
-    Exit status: 0 pass, 1 fail, 2 interrupted, 3 internal error, 4 usage or validation, 5 vacuous, 6 unknown,
-    7 infrastructure.
+    \b
+    Exit status: 0 pass, 1 fail, 2 interrupted, 3 internal error,
+    4 usage or validation, 5 vacuous, 6 unknown, 7 infrastructure.
     """
 
 

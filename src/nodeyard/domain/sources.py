@@ -29,7 +29,9 @@ class Spec(BaseModel):
     """The base of everything that a scenario file may contain: frozen, strict about keys."""
 
     # Inputs stay out of error texts, because an input may hold a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 class BasicAuth(Spec):

@@ -6,13 +6,18 @@ and gives its figures, which go to stdout as one line of JSON.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from importlib import import_module
 
+from nodeyard.cli import COLLECT
+
 
 def main() -> None:
     side, asked, born = sys.argv[1:]
+    if side.startswith("yard."):
+        gc.set_threshold(*COLLECT)
     module, _, function = side.rpartition(".")
     figures = getattr(import_module(f"bench.{module}"), function)(json.loads(asked), float(born))
     print(json.dumps(figures), flush=True)

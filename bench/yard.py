@@ -66,6 +66,8 @@ async def _played(request: SessionRequest) -> tuple[Call, ...]:
 
 def toys(asked: dict[str, Any], born: float) -> dict[str, float]:
     """To ready and down again, and the most memory that this process ever held, in MB."""
+    import aiohttp  # noqa: F401 - as on the bare side, before the time begins
+
     from bench.toy import ToyKind
     from nodeyard.providers.attach.static import StaticPlugin
     from nodeyard.providers.deployer.local import LocalPlugin

@@ -39,7 +39,7 @@ from nodeyard.ledger.host import new_mark, this_process
 from nodeyard.ledger.ledger import FileLedger
 from nodeyard.ledger.state import Header
 from nodeyard.observability.bus import EventBus
-from nodeyard.observability.files import inventory_document, inventory_event, write_json, write_text
+from nodeyard.observability.files import inventory_event, write_json, write_text
 from nodeyard.observability.history_file import HistoryFile
 from nodeyard.observability.journal import Journal
 from nodeyard.observability.redaction import Redactor
@@ -240,8 +240,10 @@ class Session:
     def publish_inventory(self) -> None:
         """Write ``inventory.json`` and tell the inventory as it stands."""
         inventory = self.network.inventory if self.network is not None else self.orchestrator.network.inventory
-        write_json(self.folder.inventory, inventory_document(self.run_id, inventory), self.redactor)
-        self.emit(inventory_event(inventory))
+        told = inventory_event(inventory)
+        document = {"run": self.run_id, "revision": told.revision, "nodes": told.nodes}
+        write_json(self.folder.inventory, document, self.redactor)
+        self.emit(told)
 
     async def run(self) -> RunResult:
         """The whole scenario inside ``opened``: bootstrap, steps, expectations, evidence, cleanup, verdict.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 from ruamel.yaml import YAML
 
 from nodeyard.app import kind_files, spec_checks, spec_problems
@@ -27,6 +28,8 @@ from nodeyard.domain.scenario_spec import ScenarioSpec
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import PluginInvalid, SourceUnsupported, SpecInvalid, UsageError
 
+LARGE = 32 * 1024
+"""Bytes of a resolved scenario; one that a person wrote has a few thousand."""
 INSTALLED_HINT = "'nodeyard kinds' lists what is installed"
 
 
@@ -104,12 +107,19 @@ def _deploy_by(deployer: str, document: Document, registry: Registry) -> None:
 
 
 def dump_resolved(spec: ScenarioSpec) -> str:
-    """The scenario as YAML with every default written out. Secrets stand as their references, literals as ``***``."""
+    """The scenario as YAML with every default written out. Secrets stand as their references, literals as ``***``.
+
+    A large one is written as JSON, which is YAML as well: a thousand nodes in blocks take longer than to ask them.
+    """
+    resolved = _escaped(_without_unset(spec, spec.model_dump(mode="json", by_alias=True)))
+    short = to_json(resolved)
+    if len(short) > LARGE:
+        return to_json(resolved, indent=2).decode() + "\n"
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     stream = StringIO()
-    yaml.dump(_escaped(_without_unset(spec, spec.model_dump(mode="json", by_alias=True))), stream)
+    yaml.dump(resolved, stream)
     return stream.getvalue()
 
 

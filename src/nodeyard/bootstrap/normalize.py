@@ -23,6 +23,7 @@ from nodeyard.ports.bootstrapped import Binding
 from nodeyard.ports.deployer import KnowsVersions
 from nodeyard.ports.kind import Beside, CanJoin, EndpointOf, KnowsProgram, LooksBeside, NodeKind
 from nodeyard.ports.node_control import CanExec, HasLogs, NoControl, NodeControl, supported_by
+from nodeyard.ports.protocols import implements
 
 EXTERNAL_SOURCE = "external"
 IDENTIFY_TIMEOUT = 5.0
@@ -120,7 +121,7 @@ def _borrowed(
     request: BootstrapRequest,
 ) -> Found:
     kind = request.kind(found.kind)
-    joinable = {Capability.JOIN} if isinstance(kind, CanJoin) else set()
+    joinable = {Capability.JOIN} if implements(kind, CanJoin) else set()
     origin = Origin(
         origin_class,
         source,
@@ -153,12 +154,12 @@ def current_endpoints(kind: NodeKind, endpoint: EndpointOf) -> tuple[HostPort | 
 def client_of(kind: NodeKind, found: Found, request: BootstrapRequest) -> NodeClient:
     """The client of one sighting; beside the node it may use what its own origin supports and grants."""
     transport, control, origin = request.context.transport, found.control, found.sighting.origin
-    if not isinstance(kind, LooksBeside):
+    if not implements(kind, LooksBeside):
         return kind.client(found.endpoint, transport)
     usable = origin.supported & origin.granted
     beside = Beside(
-        commands=control if Capability.EXEC in usable and isinstance(control, CanExec) else None,
-        log=control if Capability.LOGS in usable and isinstance(control, HasLogs) else None,
+        commands=control if Capability.EXEC in usable and implements(control, CanExec) else None,
+        log=control if Capability.LOGS in usable and implements(control, HasLogs) else None,
     )
     return kind.client_beside(found.endpoint, transport, beside)
 

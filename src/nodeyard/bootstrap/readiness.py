@@ -18,6 +18,7 @@ from nodeyard.errors.bootstrap import NodeExited, NotReady
 from nodeyard.errors.provider import ProviderError
 from nodeyard.ports.node_control import HasLogs, NodeControl, NodeState, ReportsExit
 from nodeyard.ports.observer import Emit
+from nodeyard.ports.protocols import implements
 
 PROBE_TIMEOUT = 2.0
 """Seconds that one probe may take: a paused node accepts connections and never answers."""
@@ -118,7 +119,7 @@ class Barrier:
         wake = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             exit_watch = None
-            if isinstance(node.control, ReportsExit) and node.managed:
+            if implements(node.control, ReportsExit) and node.managed:
                 exit_watch = group.create_task(self._watch_exit(node.control, seen, changed))
             pace = poll.Pace(first=0.01, factor=1.4, most=max(0.05, len(self.nodes) / PROBES_PER_SECOND))
             answered = False

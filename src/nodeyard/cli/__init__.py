@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 HELP = os.path.join(os.path.dirname(__file__), "help.txt")
 """What ``nodeyard --help`` prints from 80 columns on; ``make docs`` writes it, and a test compares."""
 WIDE = 80
+COLLECT = (50_000, 20, 100)
+"""When to look for garbage in cycles. What a run makes lives as long as the run: at the interpreter's own pace, a run
+of a thousand nodes spent a fifth of its time on looking, and found nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with open(HELP, encoding="utf-8") as file:
             sys.stdout.write(file.read())
         sys.exit(0)
+    gc.set_threshold(*COLLECT)
     from nodeyard.cli.group import invoke
 
     sys.exit(invoke(argv))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "tcp": 0}
@@ -23,6 +24,7 @@ class HostPort:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@lru_cache(maxsize=16384)
 def normal_host(host: str) -> str:
     """One spelling per host: lower case, no trailing dot, IPv6 compressed, every loopback name ``127.0.0.1``.
 
@@ -48,6 +50,7 @@ def normal_host(host: str) -> str:
     return LOOPBACK if address.is_unspecified else str(address)
 
 
+@lru_cache(maxsize=16384)
 def host_port(url: str) -> HostPort:
     """The normal address inside a URL or a bare ``host:port``.
 

@@ -71,7 +71,7 @@ class Sighting:
     former: tuple[str, ...] = ()
     revision: int = 0
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str, str]:
         return (self.origin.origin.value, self.origin.source, self.name)
 

@@ -9,11 +9,14 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.events import InventoryPublished
@@ -64,8 +67,8 @@ def node_document(node: NodeHandle) -> dict[str, Any]:
             "endpoint": str(identity.endpoint) if identity.endpoint is not None else None,
             "aliases": list(identity.aliases),
         },
-        "supported": _ordered(node.supported),
-        "capabilities": _ordered(node.capabilities),
+        "supported": list(_ordered(node.supported)),
+        "capabilities": list(_ordered(node.capabilities)),
         "endpoints": dict(node.endpoints),
         "network": {
             "id": network.id,
@@ -85,17 +88,17 @@ def _origin(sighting: Sighting) -> dict[str, Any]:
         "locator": origin.locator,
         "name": sighting.name,
         "ownership": origin.ownership.value,
-        "supported": _ordered(origin.supported),
-        "granted": _ordered(origin.granted),
+        "supported": list(_ordered(origin.supported)),
+        "granted": list(_ordered(origin.granted)),
         "alive": origin.alive,
         "details": dict(origin.details),
     }
 
 
-def _ordered(capabilities: Iterable[Capability]) -> list[str]:
+@cache
+def _ordered(capabilities: frozenset[Capability]) -> tuple[str, ...]:
     """In the order of the enumeration, which is that of the documentation."""
-    held = frozenset(capabilities)
-    return [c.value for c in Capability if c in held]
+    return tuple(c.value for c in Capability if c in capabilities)
 
 
 def verdict_document(outcome: RunVerdict) -> dict[str, Any]:
@@ -127,7 +130,15 @@ def node_folder(node: str) -> str:
 def write_json(path: Path, document: Mapping[str, Any], redactor: Redactor | None = None) -> None:
     """Write a JSON document for people and programs, without secrets. Raises ``RunFolderUnusable``."""
     shown = redactor.value(document) if redactor is not None else document
-    write_text(path, json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, _json(shown) + "\n")
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    """Indented. The encoder of the standard library indents slowly, and is the one that writes a lone surrogate."""
+    try:
+        return to_json(document, indent=2).decode()
+    except PydanticSerializationError:
+        return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def write_text(path: Path, text: str) -> None:

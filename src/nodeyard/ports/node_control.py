@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.launch_plan import LaunchPlan
 from nodeyard.domain.network_rules import Effect, NetworkRule
+from nodeyard.ports.protocols import class_implements
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,8 @@ PROTOCOL_OF: Mapping[Capability, type] = {
 def supported_by(control: NodeControl) -> frozenset[Capability]:
     """What a control can do on its node."""
     missing = control.missing()
-    return frozenset(c for c, protocol in PROTOCOL_OF.items() if isinstance(control, protocol) and c not in missing)
+    kind = type(control)
+    return frozenset(c for c, protocol in PROTOCOL_OF.items() if class_implements(kind, protocol) and c not in missing)
 
 
 class NoControl:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from ipaddress import IPv4Address
 from math import inf
 from typing import TypeVar, cast
@@ -42,6 +41,7 @@ from nodeyard.ports.node_control import (
     ReportsLaunch,
 )
 from nodeyard.ports.observer import Emit
+from nodeyard.ports.protocols import implements
 from nodeyard.ports.readiness import ReadinessGate
 from nodeyard.runtime.guarded_client import GuardedClient
 from nodeyard.runtime.live_inventory import LiveInventory
@@ -233,7 +233,7 @@ class NodeOps:
         return cast("P", guarded)
 
     def speaks(self, node: str, protocol: Callable[..., object]) -> bool:
-        return _speaks(type(self.binding(node).client), cast("type", protocol))
+        return implements(self.binding(node).client, protocol)
 
     def binding(self, node: str) -> Binding:
         """The live side of a node. Raises ``RuntimeFailure`` for one that bootstrap bound to nothing."""
@@ -367,10 +367,3 @@ def _routable(host: str) -> bool:
         return not IPv4Address(host).is_loopback
     except ValueError:
         return False
-
-
-@cache
-def _speaks(client: type, protocol: type) -> bool:
-    """Whether clients of a class speak a protocol. Remembered: a look at a protocol's members takes longer than the
-    rest of a call, and traffic asks thousands of times a second."""
-    return issubclass(client, protocol)

@@ -39,11 +39,14 @@ def started(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[list[su
 
 def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
     """Spawn, and poll ``/health`` until all are healthy."""
+    from bench.etcd import own_time
+
     begin = time.monotonic()
     with started(asked["commands"], Path(asked["folder"])):
         all_healthy(asked["ports"])
         ready = time.monotonic()
-    return {"session": ready - begin, "process": ready - born}
+    logs = Path(asked["folder"]).glob("*.err")
+    return {"session": ready - begin, "process": ready - born, "own": own_time(logs)}
 
 
 def all_healthy(ports: Sequence[int]) -> None:

@@ -21,13 +21,20 @@ from nodeyard.domain.history import Call, Outcome
 
 def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
     """To ready, from the session's making (``session``) and from the start of this process (``process``)."""
+    from bench.etcd import own_time
+
+    logs = Path(asked["folder"]).glob("runs/*/nodes/*/stderr.log")
+    return {**_to_ready(asked, born), "own": own_time(logs)}
+
+
+def _to_ready(asked: dict[str, Any], born: float) -> dict[str, float]:
     figures = _run(asked, installed())
     return {"session": figures["ready"], "process": figures["ready_at"] - born}
 
 
 def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
     """As ``etcd``: a validator is ready when it has a block."""
-    return etcd(asked, born)
+    return _to_ready(asked, born)
 
 
 def tx_flow(asked: dict[str, Any], born: float) -> dict[str, float]:

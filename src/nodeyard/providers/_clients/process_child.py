@@ -115,8 +115,9 @@ def spawn(
     stdout: int,
     stderr: int,
     on_end: Callable[[str], None],
+    stdin: int = subprocess.DEVNULL,
 ) -> Child:
-    """Start a program in a session of its own; ``stdout`` and ``stderr`` are file descriptors it gets as its own.
+    """Start a program in a session of its own; the descriptors of files become its own.
 
     Raises ``OSError`` when it cannot be started; then no process is left.
     """
@@ -129,7 +130,7 @@ def spawn(
         list(argv),
         cwd=cwd,
         env=dict(env),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         close_fds=False,

@@ -39,14 +39,26 @@ def _text(file: IO[bytes]) -> str:
     return os.pread(file.fileno(), LONGEST, 0).decode("utf-8", "replace")
 
 
-async def run_briefly(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> Finished:
-    """Run a command to its end. Output goes through unnamed files, so that a grandchild can't hold us up.
+async def run_briefly(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float, text: str = ""
+) -> Finished:
+    """Run a command to its end. ``text`` is what it reads. All goes through unnamed files: no grandchild holds us up.
 
     Raises ``OSError`` when it cannot be started and ``TimeoutError`` after ``timeout`` seconds; then, and when
     cancelled, its process group is killed.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = spawn(argv, cwd=cwd, env=env, stdout=out.fileno(), stderr=err.fileno(), on_end=lambda status: None)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(text.encode())
+        given.seek(0)
+        child = spawn(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=given.fileno(),
+            stdout=out.fileno(),
+            stderr=err.fileno(),
+            on_end=lambda status: None,
+        )
         try:
             async with asyncio.timeout(timeout):
                 status = await child.wait()

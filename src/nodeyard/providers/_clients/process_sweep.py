@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from nodeyard._aio import poll
 from nodeyard._aio.clock import Clock
@@ -80,12 +81,13 @@ def _protected() -> set[int]:
     return seen
 
 
-def find(mark: RunMark, leaders: Collection[ProcessId], *, freeze: bool = False) -> Family:
+def find(mark: RunMark, leaders: Collection[ProcessId], *, freeze: bool = False, of_node: str | None = None) -> Family:
     """Scan the machine once, until a listing shows nobody new.
 
     A process may start a next one and end between the listing and the look at it. Then the next one is new in the next
     listing; when nobody is, everybody who runs was looked at while it ran. ``freeze`` stops whoever carries the mark at
     the moment it is seen, so that it starts no other one while the scan goes on, and stays the parent of those it has.
+    ``of_node`` looks for the processes of one node only.
     """
     table: dict[int, ProcessFacts] = {}
     nodes: dict[int, str] = {}
@@ -109,7 +111,10 @@ def find(mark: RunMark, leaders: Collection[ProcessId], *, freeze: bool = False)
                 continue  # parsing everybody's would double the time of a scan
             environment = process.parse_environment(raw)
             if environment.get(MARK_VARIABLE) == mark.text:
-                nodes[pid] = environment.get(NODE_VARIABLE, "")
+                node = environment.get(NODE_VARIABLE, "")
+                if of_node not in (None, node):
+                    continue
+                nodes[pid] = node
                 if freeze and pid not in us:
                     _send(known, signal.SIGSTOP)
             elif MARK_VARIABLE in environment:
@@ -123,17 +128,18 @@ def find(mark: RunMark, leaders: Collection[ProcessId], *, freeze: bool = False)
 
 
 async def end_all(
-    mark: RunMark, leaders: Collection[ProcessId], *, clock: Clock, deadline: float
+    mark: RunMark, leaders: Collection[ProcessId], *, clock: Clock, deadline: float, of_node: str | None = None
 ) -> tuple[Family, Family]:
     """Kill until a scan finds nobody, or until ``deadline``. Returns who was there at first and who is left."""
-    first = find(mark, leaders, freeze=True)
+    look = partial(find, mark, leaders, freeze=True, of_node=of_node)
+    first = look()
     left = first
     patience = min(deadline, clock.now() + EXECVE)
 
     async def sweep() -> poll.Done[None] | Family:
         nonlocal first, left
         _kill(left)
-        left = find(mark, leaders, freeze=True)
+        left = look()
         if first.unknown:
             first = Family({**left.members, **first.members}, {**left.nodes, **first.nodes}, left.unknown)
         return left if left.members or (left.unknown and clock.now() < patience) else poll.Done(None)

@@ -6,19 +6,22 @@ Nothing but the network changes for a command: it is a program of this machine w
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodeyard.ports.ledger import Json
-from nodeyard.providers._clients import process
+from nodeyard.domain.run_identity import MARK_VARIABLE, RunMark
+from nodeyard.ports.ledger import Json, RemovalContext
+from nodeyard.providers._clients import process, process_sweep
 from nodeyard.providers._clients.process import ProcessId
 from nodeyard.providers._clients.process_run import Finished, run_briefly
+from nodeyard.providers._clients.process_sweep import NODE_VARIABLE
 
 QUICK = 10.0
 """Seconds for a command of ``ip``, ``iptables`` or ``tc``: each takes milliseconds unless another one holds a lock."""
 MACHINE = Path("/")
+NOBODY = "..network"
+"""In place of the node in the environment of a command; no node can have this name."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,28 @@ class Commands:
 
     environment: Mapping[str, str]
 
-    async def run(self, argv: Sequence[str], *, within: float = QUICK) -> Finished:
-        """To its end. Raises ``OSError`` when it cannot be run and ``TimeoutError`` when it does not end."""
-        return await run_briefly(argv, cwd=MACHINE, env=self.environment, timeout=within)
+    @staticmethod
+    def of(environment: Mapping[str, str], mark: RunMark) -> Commands:
+        """Commands that change something for a run: marked, so that ``end_commands`` finds those that outlive it."""
+        return Commands({**environment_of(environment), MARK_VARIABLE: mark.text, NODE_VARIABLE: NOBODY})
 
-    async def feed(self, argv: Sequence[str], text: str, *, within: float = QUICK) -> Finished:
-        """The same, with a file of this text as the last argument."""
-        with tempfile.NamedTemporaryFile("w", prefix="nodeyard-", suffix=".rules") as file:
-            file.write(text)
-            file.flush()
-            return await self.run((*argv, file.name), within=within)
+    async def run(self, argv: Sequence[str], text: str = "", *, within: float = QUICK) -> Finished:
+        """To its end, with ``text`` to read. Raises ``OSError`` when it cannot be run and ``TimeoutError`` when it does
+        not end.
+        """
+        return await run_briefly(argv, cwd=MACHINE, env=self.environment, timeout=within, text=text)
+
+
+async def end_commands(context: RemovalContext) -> None:
+    """End the commands of a run that was killed amid them: what is undone now, they would do after it.
+
+    Raises ``TimeoutError`` for one that would not end.
+    """
+    _, left = await process_sweep.end_all(
+        context.mark, (), clock=context.clock, deadline=context.deadline, of_node=NOBODY
+    )
+    if left.members:
+        raise TimeoutError(f"processes {', '.join(map(str, sorted(left.members)))} of the run would not end")
 
 
 def environment_of(given: Mapping[str, str]) -> dict[str, str]:

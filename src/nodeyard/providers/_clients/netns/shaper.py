@@ -21,12 +21,12 @@ from nodeyard.domain.network_rules import Effect, NetworkRule
 from nodeyard.domain.run_identity import MARK_VARIABLE
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import CleanupIncomplete, OperationFailed
-from nodeyard.ports.ledger import Json, Ledger, LedgerEntry, Removed
+from nodeyard.ports.ledger import Json, Ledger, LedgerEntry, RemovalContext, Removed
 from nodeyard.ports.node_control import Echo
 from nodeyard.providers._clients import process
 from nodeyard.providers._clients.netns import delay_program, echo_program, firewall, means, queueing
 from nodeyard.providers._clients.netns.firewall import Chains
-from nodeyard.providers._clients.netns.namespace import MACHINE, Commands, Namespace, environment_of
+from nodeyard.providers._clients.netns.namespace import MACHINE, Commands, Namespace, end_commands, environment_of
 from nodeyard.providers._clients.process import ProcessId
 from nodeyard.providers._clients.process_child import Child, spawn
 from nodeyard.providers._clients.process_run import Finished
@@ -60,7 +60,7 @@ class Shaper:
 
     @property
     def _commands(self) -> Commands:
-        return Commands(environment_of(self.environment))
+        return Commands.of(self.environment, self.ledger.mark)
 
     async def shape(self, name: str, rules: Sequence[NetworkRule]) -> None:
         """See ``CanShapeNetwork``."""
@@ -92,7 +92,7 @@ class Shaper:
         held = [r for r in rules if r.effect is Effect.BANDWIDTH or (r.effect is Effect.DELAY and not queued)]
         if len(held) < len(rules):
             argv = shape.namespace.inside(("iptables-restore", "--noflush", "--wait=5"))
-            self._must(await self._commands.feed(argv, text), "put rules in force")
+            self._must(await self._commands.run(argv, text), "put rules in force")
         for rule in held:
             await self._hold(shape, rule)
 
@@ -132,8 +132,8 @@ class Shaper:
                 f"the traffic of {device} is shaped already", "one fault at a time can delay or limit a node"
             )
         shape.entry = self.ledger.amend(shape.entry, {"device": device})
-        argv = shape.namespace.inside(("tc", "-batch"))
-        self._must(await self._commands.feed(argv, queueing.added(device, rule)), "limit traffic")
+        argv = shape.namespace.inside(("tc", "-batch", "-"))
+        self._must(await self._commands.run(argv, queueing.added(device, rule)), "limit traffic")
 
     async def shaped(self, name: str) -> Sequence[str]:
         """See ``CanShapeNetwork``."""
@@ -194,6 +194,18 @@ class Shaper:
         return OperationFailed(fact, node=self.node, operation="network", hint=hint)
 
 
+async def undo_all(entries: Sequence[LedgerEntry], context: RemovalContext) -> Mapping[str, Removed | NodeyardError]:
+    """Take away what these entries of ``SHAPED`` tell of, whatever the run was doing when it ended; by id."""
+    if not entries:
+        return {}
+    try:
+        await end_commands(context)
+    except TimeoutError as error:
+        return {entry.id: _incomplete(entry, error) for entry in entries}
+    commands = Commands(environment_of({}))
+    return {entry.id: await undo(entry, commands) for entry in entries}
+
+
 async def undo(entry: LedgerEntry, commands: Commands) -> Removed | NodeyardError:
     """Take away what an entry of ``SHAPED`` tells of. Idempotent; a namespace that is gone took its rules along."""
     data = entry.data
@@ -210,10 +222,14 @@ async def undo(entry: LedgerEntry, commands: Commands) -> Removed | NodeyardErro
     except (OSError, TimeoutError) as error:
         if not where.exists:
             return Removed(absent=True)
-        return CleanupIncomplete(
-            f"its network rules could not be removed: {error}", node=entry.node, hint="'nodeyard gc' tries again"
-        )
+        return _incomplete(entry, error)
     return Removed(absent=not any(done), detail="; ".join(filter(None, done)))
+
+
+def _incomplete(entry: LedgerEntry, error: Exception) -> CleanupIncomplete:
+    return CleanupIncomplete(
+        f"its network rules could not be removed: {error}", node=entry.node, hint="'nodeyard gc' tries again"
+    )
 
 
 def end_delayer(data: Mapping[str, Json]) -> None:
@@ -230,7 +246,7 @@ async def _remove_rules(where: Namespace, chains: Chains, commands: Commands) ->
     text = firewall.removed(chains, listing.stdout)
     if not text:
         return ""
-    done = await commands.feed(where.inside(("iptables-restore", "--noflush", "--wait=5")), text)
+    done = await commands.run(where.inside(("iptables-restore", "--noflush", "--wait=5")), text)
     if done.code:
         raise OSError(done.stderr.strip()[:200] or done.status)
     return "rules removed"

@@ -46,7 +46,7 @@ class Wires:
 
     @property
     def hub(self) -> str:
-        return f"nodeyard-{self.run}..hub"
+        return f"nodeyard-{self.run}...hub"  # no node can be called that
 
     def namespace(self, node: str) -> str:
         return f"nodeyard-{self.run}..{node}"
@@ -124,7 +124,7 @@ async def wire(wires: Wires, nodes: Sequence[str], commands: Commands) -> None:
 
 
 async def _batch(commands: Commands, options: Sequence[str], text: str) -> None:
-    done = await commands.feed(("ip", *options, "-batch"), text)
+    done = await commands.run(("ip", *options, "-batch", "-"), text)
     if done.code:
         raise OSError(done.stderr.strip()[:300] or done.status)
 

@@ -11,8 +11,7 @@ from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.providers._clients.docker import calls
 from nodeyard.providers._clients.docker.address import EngineAddress
 from nodeyard.providers._clients.docker.engine import Engine
-from nodeyard.providers._clients.netns.namespace import Commands, environment_of
-from nodeyard.providers._clients.netns.shaper import SHAPED, undo
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo_all
 from nodeyard.providers.attach.compose.control import PAUSED, STOPPED
 
 
@@ -23,13 +22,13 @@ class ComposeAttachRemover:
         self, entries: Sequence[LedgerEntry], context: RemovalContext
     ) -> Mapping[str, Removed | NodeyardError]:
         """See ``Remover``."""
-        outcomes = raise_first(await side_by_side(_undo, entries, at_once=16))
-        return dict(zip([entry.id for entry in entries], outcomes, strict=True))
+        shaped = await undo_all([entry for entry in entries if entry.type == SHAPED], context)
+        rest = [entry for entry in entries if entry.type != SHAPED]
+        outcomes = raise_first(await side_by_side(_undo, rest, at_once=16))
+        return {**shaped, **dict(zip([entry.id for entry in rest], outcomes, strict=True))}
 
 
 async def _undo(entry: LedgerEntry) -> Removed | NodeyardError:
-    if entry.type == SHAPED:
-        return await undo(entry, Commands(environment_of({})))
     node, container = entry.node or "", str(entry.data.get("container"))
     try:
         engine = Engine(EngineAddress.of(entry.data.get("engine")))

@@ -20,8 +20,7 @@ from nodeyard.providers._clients.docker.address import EngineAddress
 from nodeyard.providers._clients.docker.engine import Engine
 from nodeyard.providers._clients.docker.labels import MARK, marked
 from nodeyard.providers._clients.docker.objects import Gone
-from nodeyard.providers._clients.netns.namespace import Commands, environment_of
-from nodeyard.providers._clients.netns.shaper import SHAPED, undo
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo_all
 from nodeyard.providers.deployer.compose.resources import (
     COMMAND,
     CONTAINER,
@@ -60,8 +59,7 @@ class ComposeRemover:
         commands = by_type.pop(COMMAND, [])
         if commands:
             outcomes |= await _end_commands(commands, context)
-        for entry in by_type.pop(SHAPED, ()):
-            outcomes[entry.id] = await undo(entry, Commands(environment_of({})))
+        outcomes |= await undo_all(by_type.pop(SHAPED, []), context)
         for entry in by_type.pop(PAUSED, ()):
             outcomes[entry.id] = await _resume(entry, context)
         for entry in by_type.pop(SECRETS, ()):

@@ -15,8 +15,7 @@ from nodeyard.errors.validation import SpecInvalid
 from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.providers._clients.kube.cluster import Cluster
 from nodeyard.providers._clients.kube.config import Reach, reach_of
-from nodeyard.providers._clients.netns.namespace import Commands, environment_of
-from nodeyard.providers._clients.netns.shaper import SHAPED, undo
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo_all
 from nodeyard.providers.deployer.k8s.keeping import Keeper, KeeperGone
 from nodeyard.providers.deployer.k8s.layout import NAMESPACE, PAUSED, POD, RUN
 from nodeyard.providers.deployer.k8s.sweep import Sweep, Swept
@@ -40,7 +39,7 @@ class K8sRemover:
         """One sweep per cluster and namespace; see ``Remover``."""
         groups: dict[_Where, list[LedgerEntry]] = defaultdict(list)
         shaped = [entry for entry in entries if entry.type == SHAPED]
-        outcomes: Outcomes = {entry.id: await undo(entry, Commands(environment_of({}))) for entry in shaped}
+        outcomes: Outcomes = dict(await undo_all(shaped, context))
         for entry in (entry for entry in entries if entry.type != SHAPED):
             groups[_Where(reach_of(entry.data), str(entry.data.get(NAMESPACE)))].append(entry)
         found = await side_by_side(lambda where: _remove(where, groups[where], context), groups)

@@ -16,7 +16,7 @@ from nodeyard.errors.provider import CleanupIncomplete, ProvisioningFailed
 from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.netns import means, wiring
-from nodeyard.providers._clients.netns.namespace import Commands, Namespace, environment_of
+from nodeyard.providers._clients.netns.namespace import Commands, Namespace, end_commands, environment_of
 from nodeyard.providers._clients.netns.wiring import Wires
 from nodeyard.providers.deployer.local.ports import TAKING, PortLocks
 from nodeyard.providers.deployer.local.resources import BY, NETWORKS, numbers, texts
@@ -64,7 +64,7 @@ class Isolation:
 
     def __init__(self, context: PluginContext) -> None:
         self._context = context
-        self._commands = Commands(environment_of(context.environment))
+        self._commands = Commands.of(context.environment, context.mark)
 
     async def make(self, nodes: Sequence[str]) -> Mapping[str, Home]:
         """A home for each node. Raises ``ProvisioningFailed``; what was made by then is in the ledger."""
@@ -119,6 +119,7 @@ async def remove(entry: LedgerEntry, context: RemovalContext) -> Removed | Nodey
     """Remove the namespaces of an entry, then give its network back."""
     commands = Commands(environment_of({}))
     try:
+        await end_commands(context)
         gone = await wiring.unwire(
             texts(entry.data, "namespaces"), str(entry.data.get("cable")), context.mark.text, commands
         )

@@ -13,8 +13,7 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.provider import CleanupIncomplete
 from nodeyard.ports.ledger import LedgerEntry, RemovalContext, Removed
 from nodeyard.providers._clients import node_files, process, process_sweep
-from nodeyard.providers._clients.netns.namespace import Commands, environment_of
-from nodeyard.providers._clients.netns.shaper import SHAPED, undo
+from nodeyard.providers._clients.netns.shaper import SHAPED, undo_all
 from nodeyard.providers._clients.process_sweep import Family
 from nodeyard.providers.deployer.local import folders, isolation
 from nodeyard.providers.deployer.local.ports import PortLocks
@@ -48,8 +47,7 @@ class LocalRemover:
         outcomes: Outcomes = {}
         for entry in by_type.pop(PAUSED, ()):
             outcomes[entry.id] = _resume(entry)
-        for entry in by_type.pop(SHAPED, ()):
-            outcomes[entry.id] = await undo(entry, Commands(environment_of({})))
+        outcomes |= await undo_all(by_type.pop(SHAPED, []), context)
         processes = by_type.pop(PROCESS, []) + by_type.pop(COMMAND, [])
         if processes:
             outcomes |= await _end_processes(processes, context)

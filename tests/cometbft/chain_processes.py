@@ -51,6 +51,29 @@ def binary() -> str:
     return str(asyncio.run(ProgramStore(folder, dict(os.environ), SystemClock()).get(spec.module)))
 
 
+def ask(url: str, path: str) -> Json:
+    """A plain question past Nodeyard, so that tests do not trust what they test."""
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url + path, timeout=5) as answer:
+        found: Json = json.load(answer)["result"]
+        return found
+
+
+def height(url: str) -> int:
+    """The height that a node tells, 0 as long as it tells none."""
+    with contextlib.suppress(OSError, urllib.error.URLError, ValueError, KeyError):
+        return int(ask(url, "/status")["sync_info"]["latest_block_height"])
+    return 0
+
+
+def keys_of(home: Path) -> str:
+    """A digest of keys, settings and genesis of a node."""
+    digest = hashlib.sha256()
+    for path in sorted((home / "config").glob("*")):
+        if path.name != "addrbook.json":  # the node's own notes about whom it saw
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def cometbft(*argv: str | Path) -> str:
     """Carry out one of its commands; returns what it printed."""
     done = subprocess.run([binary(), *map(str, argv)], capture_output=True, text=True, check=True, timeout=60)
@@ -110,25 +133,16 @@ class ChainProcess:
             self.process.wait()
 
     def ask(self, path: str) -> Json:
-        """A plain question past Nodeyard, so that tests do not trust what they test."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.url + path, timeout=5) as answer:
-            found: Json = json.load(answer)["result"]
-            return found
+        return ask(self.url, path)
 
     def height(self) -> int:
-        with contextlib.suppress(OSError, urllib.error.URLError, ValueError, KeyError):
-            return int(self.ask("/status")["sync_info"]["latest_block_height"])
-        return 0
+        return height(self.url)
 
     def portrait(self) -> tuple[int, str, str]:
         """What a run must leave as it is: the process, its keys and its settings with the genesis."""
         assert self.process is not None
         assert self.process.poll() is None, f"{self.name} has ended"
-        digest = hashlib.sha256()
-        for path in sorted((self.home / "config").glob("*")):
-            if path.name != "addrbook.json":  # the node's own notes about whom it saw
-                digest.update(path.name.encode() + path.read_bytes())
-        return self.pid, self.ask("/status")["node_info"]["id"], digest.hexdigest()
+        return self.pid, self.ask("/status")["node_info"]["id"], keys_of(self.home)
 
 
 @dataclass
@@ -146,6 +160,9 @@ class Chain:
     @property
     def peers(self) -> str:
         return ",".join(f"{node.peer_id}@127.0.0.1:{node.p2p}" for node in self.nodes)
+
+    def portrait(self) -> list[tuple[int, str, str]]:
+        return [node.portrait() for node in self.nodes]
 
     def add(self, name: str, home: Path) -> ChainProcess:
         settle(home)

@@ -107,9 +107,9 @@ def apply_alone(namespace: str, image: str, kind: str, name: str) -> None:
 def state_of(namespace: str) -> dict[str, Any]:
     """All of the pods and their owners that attaching must not change."""
     found: dict[str, Any] = {}
-    for item in objects("pods,statefulsets,services,configmaps", "-n", namespace):
-        key = f"{item['kind']}/{item['metadata']['name']}"
-        found[key] = [item["metadata"]["uid"], item["metadata"].get("generation"), item.get("spec"), restarts(item)]
+    for item in objects("pods,statefulsets,services,configmaps,secrets", "-n", namespace):
+        key, meta = f"{item['kind']}/{item['metadata']['name']}", item["metadata"]
+        found[key] = [meta["uid"], meta.get("generation"), item.get("spec"), item.get("data"), restarts(item)]
     return found
 
 

@@ -42,7 +42,7 @@ def test_a_healthy_cluster_under_faults_raises_no_alarm(nodeyard: Nodeyard, seed
                 {"use": "linearizable"},
                 {"use": "no-lost-writes"},
                 {"use": "converged", "within": "20s"},
-                {"use": "availability", "min": 0.01},
+                {"use": "availability", "min": 0.5},
                 {"use": "peers"},
                 {"use": "no-crash"},
                 {"use": "log-absent", "pattern": "panic:"},
@@ -52,10 +52,7 @@ def test_a_healthy_cluster_under_faults_raises_no_alarm(nodeyard: Nodeyard, seed
     done = nodeyard("run", scenario, patience=200)
     verdict = json.loads((nodeyard.only_run() / "verdict.json").read_text())
     checks = {check["name"]: check["verdict"] for check in verdict["checks"]}
-    # On a busy machine a fault may find no moment at which a quorum stays: honest, and no alarm.
-    others = {name: found for name, found in checks.items() if not name.startswith("fault ")}
-    assert set(others.values()) == {"pass"}, verdict["checks"]
-    assert set(checks.values()) <= {"pass", "vacuous"}, verdict["checks"]
-    assert done.status in (0, 5), done.err
+    assert set(checks.values()) == {"pass"}, verdict["checks"]
+    assert done.status == 0, done.err
     (found,) = (check for check in verdict["checks"] if check["name"] == "linearizable")
     assert int(found["reason"].split()[0]) > 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from nodeyard._aio.clock import Clock
 from nodeyard.domain.identity import HostPort, NetworkFacts
@@ -173,16 +173,42 @@ class Adoption:
 
 
 class NodeKind(Protocol):
-    """Knowledge of one node software. Holds no state of a run; all methods but the client's are pure."""
+    """Knowledge of one node software. Holds no state of a run; all methods but the client's are pure.
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    ports: ClassVar[tuple[PortSpec, ...]]
-    api_port: ClassVar[str]
-    program: ClassVar[ProgramSpec | None]
-    roles: ClassVar[tuple[str, ...]]
-    protocols: ClassVar[tuple[type, ...]]
-    matters: ClassVar[Mapping[str, Matters]]
+    What stands here as a property may be a plain attribute: of the class, or of an object that a file describes.
+    """
+
+    @property
+    def name(self) -> str:
+        """As a scenario names it."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+
+    @property
+    def ports(self) -> tuple[PortSpec, ...]:
+        """At least one."""
+
+    @property
+    def api_port(self) -> str:
+        """The name of the port that its clients ask."""
+
+    @property
+    def program(self) -> ProgramSpec | None:
+        """``None`` for a kind whose nodes are never started, only attached or listed."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that a group of nodes may have; none where nodes are alike."""
+
+    @property
+    def protocols(self) -> tuple[type, ...]:
+        """The client protocols of ``domain.node_client`` that its clients implement."""
+
+    @property
+    def matters(self) -> Mapping[str, Matters]:
+        """What a difference means, by the fields of ``NetworkFacts``."""
 
     def config_problems(self, config: Mapping[str, Scalar]) -> Sequence[tuple[str, str]]:
         """Each wrong key of a node's config with what is wrong about it."""

@@ -63,12 +63,16 @@ class StagePlace:
 
 
 class KindConformance:
-    """The tests. ``kind`` is under test; its nodes may have ``config``, and each key of ``wrong_config`` is refused."""
+    """The tests. ``kind`` is under test; its nodes may have ``config``, and each key of ``wrong_config`` is refused.
+
+    ``looks`` is how often a node that is well is probed until it is ready: more than once where it has to advance.
+    """
 
     kind: NodeKind
     config: ClassVar[Mapping[str, Scalar]] = {}
     wrong_config: ClassVar[Mapping[str, Scalar]] = {"no-such-setting": 1}
     role: str | None = None
+    looks: ClassVar[int] = 1
 
     def well(self) -> FakeTransport:
         """A transport through which a node answers that is well, at ``url(port)`` of each port."""
@@ -181,8 +185,7 @@ class KindConformance:
         async def ask() -> Probe:
             client = self._client(self.well())
             await client.identify(timeout=PATIENCE)
-            probe: Probe = await client.probe(timeout=PATIENCE)
-            return probe
+            return await self._last_look(client)
 
         probe = self.run(ask())
         assert probe.ready, probe.detail
@@ -200,7 +203,7 @@ class KindConformance:
             client = self.kind.client(endpoint, self.well())
             before = await client.probe(timeout=PATIENCE)
             moved[0] = True
-            return before, await client.probe(timeout=PATIENCE)
+            return before, await self._last_look(client)
 
         before, after = self.run(ask())
         assert not before.ready
@@ -241,6 +244,13 @@ class KindConformance:
         transport = self.well()
         self.run(self._client(transport).probe(timeout=PATIENCE))
         return bool(transport.requests)
+
+    async def _last_look(self, client: Any) -> Probe:
+        probe: Probe = await client.probe(timeout=PATIENCE)
+        for _ in range(1, self.looks):
+            assert not probe.ready, f"it is ready sooner than after {self.looks} looks"
+            probe = await client.probe(timeout=PATIENCE)
+        return probe
 
     def _identifies(self) -> bool:
         transport = self.well()

@@ -8,7 +8,7 @@ settings (``settings``), keys and genesis (``keys``, ``genesis``), launch config
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec, Scheme
@@ -18,7 +18,19 @@ from nodeyard.domain.run_identity import RunMark
 from nodeyard.domain.sources import Scalar
 from nodeyard.kinds.cometbft import adopt, launch, members, settings, wire
 from nodeyard.kinds.cometbft.client import CometbftClient
-from nodeyard.ports.kind import Adoption, AdoptRequest, EndpointOf, GoModule, Matters, ProgramSpec, RenderRequest
+from nodeyard.ports.kind import (
+    Adoption,
+    AdoptRequest,
+    CanAdopt,
+    ChecksMembers,
+    EndpointOf,
+    GoModule,
+    KnowsProgram,
+    Matters,
+    NodeKind,
+    ProgramSpec,
+    RenderRequest,
+)
 from nodeyard.ports.transport import Transport
 
 
@@ -89,3 +101,10 @@ class CometbftKind:
     def client(self, endpoint: EndpointOf, transport: Transport) -> CometbftClient:
         """A client of one node."""
         return CometbftClient(endpoint, transport)
+
+
+if TYPE_CHECKING:
+    _KIND: type[NodeKind] = CometbftKind
+    _ADOPTS: type[CanAdopt] = CometbftKind
+    _CHECKS: type[ChecksMembers] = CometbftKind
+    _KNOWS: type[KnowsProgram] = CometbftKind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from nodeyard.domain.document import nearest
 from nodeyard.domain.launch_plan import FileToWrite, LaunchPlan, NetworkMaterial, NodePlan, PortSpec, StopPolicy
@@ -16,7 +17,7 @@ from nodeyard.kinds.declarative.client import DeclaredClient, client_class, part
 from nodeyard.kinds.declarative.model import KindFile, Launch
 from nodeyard.kinds.declarative.templates import TemplateWrong, compiled
 from nodeyard.kinds.declarative.variables import launch_variables
-from nodeyard.ports.kind import Beside, EndpointOf, Matters, ProgramSpec, RenderRequest
+from nodeyard.ports.kind import Beside, EndpointOf, LooksBeside, Matters, NodeKind, ProgramSpec, RenderRequest
 from nodeyard.ports.transport import Transport
 
 
@@ -121,3 +122,8 @@ def _type_of(value: Scalar) -> str:
     if isinstance(value, int):
         return "a whole number"
     return "a number" if isinstance(value, float) else "a text"
+
+
+if TYPE_CHECKING:
+    _KIND: type[NodeKind] = DeclarativeKind
+    _BESIDE: type[LooksBeside] = DeclarativeKind

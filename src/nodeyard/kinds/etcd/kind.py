@@ -8,7 +8,7 @@ flags (``flags``), launch configuration (``launch``), requests (``client``), cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from nodeyard.domain.launch_plan import LaunchPlan, NetworkMaterial, NodePlan, PortSpec
 from nodeyard.domain.node_client import (
@@ -27,10 +27,13 @@ from nodeyard.domain.sources import Scalar
 from nodeyard.kinds.etcd import flags, join, launch, leave, readmit
 from nodeyard.kinds.etcd.client import EtcdClient
 from nodeyard.ports.kind import (
+    CanJoin,
+    CanReadmit,
     EndpointOf,
     JoinRequest,
     JoinTicket,
     Matters,
+    NodeKind,
     ProgramSpec,
     ReadmitRequest,
     RenderRequest,
@@ -115,3 +118,9 @@ class EtcdKind:
     def remover(self, transport: Transport) -> Remover:
         """Takes members out again that ``join`` put in."""
         return leave.MemberRemover(transport)
+
+
+if TYPE_CHECKING:
+    _KIND: type[NodeKind] = EtcdKind
+    _JOINS: type[CanJoin] = EtcdKind
+    _READMITS: type[CanReadmit] = EtcdKind

@@ -69,7 +69,7 @@ def judged(options: LatencyOptions, calls: Sequence[Call]) -> Check:
     judged_ = {op: found for op, found in groups.items() if any(c.outcome is Outcome.OK for c in found)}
     if not judged_:
         return none_ended(name, options.op) if not calls else _nothing_succeeded(name, len(calls))
-    lines, over, slow = [], [], list[Call]()
+    lines, over, kept, slow = [], [], [], list[Call]()
     for op, found in judged_.items():
         found.sort(key=lambda call: call.latency)
         lines.append(f"{op}: " + ", ".join(f"{r} {_ms(quantile(found, q))}" for r, q in RANKS.items()))
@@ -78,12 +78,14 @@ def judged(options: LatencyOptions, calls: Sequence[Call]) -> Check:
             if seen > limit:
                 over.append(f"{op} {rank} is {_ms(seen)}, over {format_duration(limit)}")
                 slow += [call for call in found[-SLOWEST:] if call.latency > limit]
+            else:
+                kept.append(f"{op} {rank} is {_ms(seen)}")
     if over:
         slowest = sorted({id(c): c for c in slow}.values(), key=lambda call: -call.latency)[:SLOWEST]
         told = [f"{_ms(call.latency)} after it was due: {shown(call)}" for call in slowest]
         return Check(name, Verdict.FAIL, "; ".join(over), cut([*lines, *told]))
     total = sum(map(len, judged_.values()))
-    return Check(name, Verdict.PASS, f"{total} operations kept {len(options.limits)} limits", cut(lines))
+    return Check(name, Verdict.PASS, f"{', '.join(kept)}, of {total} operations", cut(lines))
 
 
 def _nothing_succeeded(name: str, count: int) -> Check:

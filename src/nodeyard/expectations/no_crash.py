@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nodeyard.domain.capability import Capability, Ownership
 from nodeyard.domain.requirement import Requirement
@@ -15,8 +15,10 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.expectations._asking import cut, names, nothing_selected
 from nodeyard.ports.node_control import NodeState
 from nodeyard.runtime.context import StepContext
-from nodeyard.runtime.exits import ExitRecord
 from nodeyard.runtime.node import Node
+
+if TYPE_CHECKING:
+    from nodeyard.runtime.exits import ExitRecord
 
 ASK_TIMEOUT = 2.0
 """Seconds for a node that nobody watches to answer; a frozen one never does."""

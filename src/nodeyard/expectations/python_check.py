@@ -10,7 +10,7 @@ import inspect
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,9 +27,11 @@ from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.runtime import UserCodeInvalid
 from nodeyard.expectations._asking import nothing_selected
 from nodeyard.runtime.context import StepContext
-from nodeyard.runtime.exits import ExitRecord
 from nodeyard.runtime.node import Node
 from nodeyard.runtime.user_code import in_thread, load, raised_at
+
+if TYPE_CHECKING:
+    from nodeyard.runtime.exits import ExitRecord
 
 
 class PythonCheckOptions(CheckOptions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from nodeyard.domain.events import Event
+from nodeyard.domain.event import Event
 from nodeyard.domain.history import HistoryRecord
 
 Emit = Callable[[Event], None]

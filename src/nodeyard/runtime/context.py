@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nodeyard._aio import poll, tasks
 from nodeyard._aio.clock import Clock
@@ -16,11 +16,13 @@ from nodeyard.domain.selectors import Selector
 from nodeyard.domain.verdict import Check, Verdict
 from nodeyard.errors.base import NodeyardError
 from nodeyard.ports.observer import Emit
-from nodeyard.runtime.exits import ExitWatch
-from nodeyard.runtime.fault_watch import FaultWatch
-from nodeyard.runtime.history import History
-from nodeyard.runtime.network import Found, LiveNetwork
-from nodeyard.runtime.node import Node
+
+if TYPE_CHECKING:  # a plugin's class is all that checking a scenario needs, and each imports this module
+    from nodeyard.runtime.exits import ExitWatch
+    from nodeyard.runtime.fault_watch import FaultWatch
+    from nodeyard.runtime.history import History
+    from nodeyard.runtime.network import Found, LiveNetwork
+    from nodeyard.runtime.node import Node
 
 A = TypeVar("A")
 T = TypeVar("T")

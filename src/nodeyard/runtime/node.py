@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.domain.node_client import Identification, Probe
 from nodeyard.domain.node_handle import NodeHandle
 from nodeyard.domain.sources import Scalar
 from nodeyard.ports.node_control import ExecResult, Launched, NodeState
-from nodeyard.runtime.live_inventory import LiveInventory
 from nodeyard.runtime.node_network import NodeNetwork
-from nodeyard.runtime.node_ops import NodeOps
+
+if TYPE_CHECKING:  # every plugin that acts on nodes imports this view of them, also where nothing acts
+    from nodeyard.runtime.live_inventory import LiveInventory
+    from nodeyard.runtime.node_ops import NodeOps
 
 P = TypeVar("P")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nodeyard.domain.network_rules import NetworkRule
 from nodeyard.ports.node_control import Echo
-from nodeyard.runtime.node_ops import NodeOps
+
+if TYPE_CHECKING:
+    from nodeyard.runtime.node_ops import NodeOps
 
 
 class NodeNetwork:

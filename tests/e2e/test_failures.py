@@ -151,6 +151,30 @@ def test_a_binary_that_cannot_be_used_is_a_mistake_of_the_file(nodeyard: Nodeyar
     assert "node-provisioned" not in events
 
 
+@pytest.mark.parametrize("verb", ["run", "preflight"])
+def test_functions_that_cannot_be_loaded_are_mistakes_of_the_file(nodeyard: Nodeyard, verb: str) -> None:
+    for name, text in {
+        "raises": "1 / 0",
+        "leaves": "import sys; sys.exit(0)",
+        "lacks": "import no_such_module",
+        "other": "f = 3",
+    }.items():
+        (nodeyard.path / f"{name}.py").write_text(f"def f(*_): ...\n{text}\n")
+    workload = {"use": "python", "call": "raises.py:f"}
+    checks = [{"use": "python", "call": f"{name}:f"} for name in ("leaves.py", "lacks", "other.py")]
+    steps = [{"run": {"for": "1s", "workloads": [workload]}}]
+    done = nodeyard(verb, nodeyard.write({"source": nodeyard.managed(), "steps": steps, "expectations": checks}))
+    assert done.status == 4
+    assert "steps.0.run.workloads.0.call: raises.py cannot be loaded: ZeroDivisionError" in done.err
+    assert "raises.py:2 in <module>: 1 / 0" in done.err
+    assert "expectations.0.call: leaves.py cannot be loaded: SystemExit: 0" in done.err
+    assert "expectations.1.call: lacks cannot be loaded: ModuleNotFoundError" in done.err
+    assert "expectations.2.call: other.py has no function 'f'" in done.err
+    assert "Traceback" not in done.err
+    assert nodeyard.leftovers() == []
+    assert not [path for path in nodeyard.output.glob("*/journal.jsonl") if "node-provisioned" in path.read_text()]
+
+
 def test_a_fixed_port_that_somebody_has_is_refused_before_anything_starts(nodeyard: Nodeyard) -> None:
     port = nodeyard.ports[-1] + 1 - 5
     with socket.create_server(("127.0.0.1", port)):

@@ -20,7 +20,7 @@ TARGETS = st.sampled_from([*NODES, "all", "owned", "leader", "followers", "any"]
     st.lists(st.sampled_from(NODES), min_size=1, max_size=3),
     st.builds(lambda count: {"any": count}, st.integers(1, 3)),
     st.builds(lambda share: {"fraction": share}, st.floats(0.01, 1)),
-    st.sampled_from(["origin:managed", "origin:external"]),
+    st.just("origin:managed"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from pathlib import Path
@@ -185,12 +186,14 @@ class Maker: ...
         ("json.nothing:traffic", "there is no module 'json.nothing'", "a file beside"),
         ("torn.py:traffic", "torn.py is not Python, line 2: '(' was never closed", ""),
         ("nul.py:traffic", "nul.py is not Python", ""),
+        ("out.py:traffic", "out.py is not Python, line 2: 'return' outside function", ""),
     ],
 )
 def test_a_reference_is_checked_by_reading(tmp_path: Path, ref: str, message: str | None, hint: str) -> None:
     (tmp_path / "load.py").write_text(CODE)
     (tmp_path / "torn.py").write_text("\ndef traffic(turn:\n")
     (tmp_path / "nul.py").write_bytes(b"a = 1\x00")
+    (tmp_path / "out.py").write_text("def traffic(turn): ...\nreturn\n")
     found = user_code.problem(parse_function(ref), tmp_path)
     if message is None:
         assert found is None
@@ -212,6 +215,12 @@ def test_code_that_cannot_be_imported_says_where(tmp_path: Path) -> None:
         user_code.load(parse_function("load.py:f"), tmp_path)
     assert "ModuleNotFoundError" in caught.value.message
     assert caught.value.evidence == ("load.py:2 in <module>: import a_module_that_nobody_has",)
+
+
+def test_code_that_is_never_loaded_is_given_up(tmp_path: Path) -> None:
+    (tmp_path / "load.py").write_text("import time\ndef f(): ...\ntime.sleep(2)\n")
+    message = asyncio.run(user_code.checked(parse_function("load.py:f"), tmp_path, within=0.05))
+    assert message == "load.py is still being loaded after 0.05 s"
 
 
 def test_a_function_made_under_a_condition_may_be_there(tmp_path: Path) -> None:

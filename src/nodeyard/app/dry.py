@@ -9,6 +9,7 @@ from typing import Any
 
 from nodeyard._aio.clock import SystemClock
 from nodeyard.app.config import Secrets, Settings
+from nodeyard.app.function_checks import check_functions
 from nodeyard.app.registry import Registry
 from nodeyard.app.run_folder import new_run_id
 from nodeyard.app.spec_loader import LoadedScenario
@@ -102,6 +103,7 @@ async def survey(
     Raises what steps 1, 3, 4 and 5 of bootstrap raise.
     """
     async with _request(loaded, settings, registry, None, observers) as (request, _):
+        await check_functions(loaded)
         inventory = await Orchestrator(request).survey()
     if then is not None:
         then(inventory)

@@ -20,6 +20,7 @@ from typing import Any
 from nodeyard._aio.clock import Clock, SystemClock
 from nodeyard.app.config import Keep, Secrets, Settings
 from nodeyard.app.finishing import Finisher, RunResult
+from nodeyard.app.function_checks import check_functions
 from nodeyard.app.provenance import versions_document
 from nodeyard.app.reaper_link import ReaperLink
 from nodeyard.app.registry import Registry
@@ -182,6 +183,7 @@ class Session:
     async def start(self) -> LiveNetwork:
         """The nine bootstrap steps, by the deadline of the run. Raises the errors of bootstrap and providers."""
         await self._write_plan()
+        await check_functions(self._loaded)
         ended = await bounded(self.orchestrator.run(), clock=self._clock, deadline=self.deadline)
         if isinstance(ended, Overran):
             if isinstance(ended.error, NodeyardError):

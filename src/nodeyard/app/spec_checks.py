@@ -6,17 +6,20 @@ Each gives all the problems that it finds, with their places. Reads the files an
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from nodeyard.app.kind_files import is_file_word
+from nodeyard.app.selector_checks import FEWER, Declared
 from nodeyard.domain.document import Document, Path_, closest, nearest
 from nodeyard.domain.node_handle import OriginClass
 from nodeyard.domain.policy import FIELDS_OF_POLICY, Member, ReadinessSpec, needs
 from nodeyard.domain.scenario_spec import (
     CheckOptions,
+    FaultOptions,
     ParallelOptions,
     ScenarioSpec,
     StepOptions,
@@ -59,11 +62,21 @@ def kind_words(spec: ScenarioSpec, document: Document) -> dict[str, tuple[str, i
     return words
 
 
-def check(spec: ScenarioSpec, document: Document, registry: Registry, secrets: Secrets, base: Path) -> list[Problem]:
+@dataclass(frozen=True)
+class Checked:
+    """What is wrong with a scenario, and which functions it names; the place of each is a problem without a message."""
+
+    problems: tuple[Problem, ...]
+    functions: tuple[tuple[FunctionRef, Problem], ...]
+
+
+def check(spec: ScenarioSpec, document: Document, registry: Registry, secrets: Secrets, base: Path) -> Checked:
     """Everything that is wrong with a scenario whose model is right."""
     checker = _Checker(spec, document, registry, secrets, base)
     found = [document.problem(path, message, hint) for path, message, hint in checker.all()]
-    return [*found, *checker.of_files]
+    # A place costs more than all checks of a large file: only where there is a function is it asked for.
+    functions = tuple((ref, document.problem(path, "")) for ref, path in checker.functions)
+    return Checked((*found, *checker.of_files), functions)
 
 
 class _Checker:
@@ -73,7 +86,11 @@ class _Checker:
         self.spec, self.document, self.registry, self.secrets, self.base = spec, document, registry, secrets, base
         self.of_files: list[Problem] = []
         """What is wrong with files that the scenario names; it stands in them."""
-        self.names = frozenset((*managed_names(spec), *(node.name for node in spec.source.external)))
+        self.functions: list[tuple[FunctionRef, Path_]] = []
+        """Functions beside the scenario, with the places where it names them."""
+        managed, external = managed_names(spec), spec.source.external
+        self.names = frozenset((*managed, *(node.name for node in external)))
+        self.declared = Declared(len(managed), len(external))
 
     def all(self) -> Found:
         """Each check in turn."""
@@ -164,9 +181,11 @@ class _Checker:
         yield from _role(node.role, kind, path)
 
     def _selectors(self, options: BaseModel, path: Path_) -> Found:
-        """Names that no node of the scenario has. What an attach provider will find is not known yet."""
+        """Selectors that no nodes of the scenario can meet. What an attach provider will find is not known yet."""
         if isinstance(self.spec.source, Attached):
             return
+        if isinstance(options, FaultOptions):
+            yield from self._enough(options, path)
         for name, field in type(options).model_fields.items():
             value = getattr(options, name)
             here = (*path, field.alias or name)
@@ -178,10 +197,19 @@ class _Checker:
             for word in value.names if isinstance(value, Selector) else ():
                 if word not in self.names:
                     yield here, f"there is no node '{word}'", _near(word, self.names, WORDS)
+            if isinstance(value, Selector) and (complaint := self.declared.too_few(value)):
+                yield (here, *complaint)
+
+    def _enough(self, options: FaultOptions, path: Path_) -> Found:
+        """What a fault must not harm counts too."""
+        for need in self.registry.faults[options.use].requires(options):
+            if complaint := self.declared.not_enough(need):
+                yield (path, *complaint)
 
     def _functions(self, value: object, path: Path_) -> Found:
         """Functions beside the scenario that are not there; none of them is run for this."""
         if isinstance(value, FunctionRef):
+            self.functions.append((value, path))
             problem = user_code.problem(value, self.base)
             if problem is not None:
                 yield (path, *problem)
@@ -227,7 +255,7 @@ class _Checker:
         for key, need in zip(keys, needs(spec, members), strict=True) if keys else ():
             if need.least > len(need.members):
                 wanted = f"wants {need.least} of {need.label}, but there are only {len(need.members)}"
-                yield (*path, key), wanted, "lower the number, or declare more nodes"
+                yield (*path, key), wanted, FEWER
 
     def _secrets(self, value: object, path: Path_) -> Found:
         """References that lead nowhere, and TLS files that are not there."""

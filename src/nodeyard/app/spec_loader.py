@@ -25,8 +25,9 @@ from nodeyard.app.variables import VARIABLE
 from nodeyard.domain.document import Document, Path_, nearest
 from nodeyard.domain.quantity import WRITTEN
 from nodeyard.domain.scenario_spec import ScenarioSpec
+from nodeyard.domain.user_code import FunctionRef
 from nodeyard.errors.base import NodeyardError
-from nodeyard.errors.validation import PluginInvalid, SourceUnsupported, SpecInvalid, UsageError
+from nodeyard.errors.validation import PluginInvalid, Problem, SourceUnsupported, SpecInvalid, UsageError
 
 LARGE = 32 * 1024
 """Bytes of a resolved scenario; one that a person wrote has a few thousand."""
@@ -36,13 +37,15 @@ INSTALLED_HINT = "'nodeyard kinds' lists what is installed"
 @dataclass(frozen=True)
 class LoadedScenario:
     """A scenario that was read and checked. ``used`` are the variables that stand in it, ``registry`` is everything
-    that it may name: what is installed, and the kinds whose files it names.
+    that it may name: what is installed, and the kinds whose files it names. ``functions`` are those that somebody wrote
+    for it, each with its place as a problem without a message.
     """
 
     spec: ScenarioSpec
     path: Path
     used: frozenset[str]
     registry: Registry
+    functions: tuple[tuple[FunctionRef, Problem], ...] = ()
 
     @property
     def base(self) -> Path:
@@ -82,10 +85,10 @@ def parse_scenario(
     spec = _validate(parsed, registry)
     base = path.absolute().parent
     whole = kind_files.named_by(spec_checks.kind_words(spec, parsed.document), registry, base)
-    problems = spec_checks.check(spec, parsed.document, whole, Secrets(environment, base), base)
-    if problems:
-        raise SpecInvalid(problems)
-    return LoadedScenario(spec, path, parsed.used, whole)
+    checked = spec_checks.check(spec, parsed.document, whole, Secrets(environment, base), base)
+    if checked.problems:
+        raise SpecInvalid(checked.problems)
+    return LoadedScenario(spec, path, parsed.used, whole, checked.functions)
 
 
 def _deploy_by(deployer: str, document: Document, registry: Registry) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.node_client import ReportsMetrics
@@ -19,12 +20,23 @@ from nodeyard.expectations._asking import Answers, ask_all, cut, names, nothing_
 from nodeyard.runtime.context import StepContext
 from nodeyard.runtime.node import Node
 
+NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+"""What a name can be in the text format of Prometheus."""
+
+
+def _is_name(text: str) -> str:
+    if NAME.fullmatch(text) is None:
+        raise ValueError("the name of a sample has letters, digits, '_' and ':' only; its labels stand under 'labels'")
+    return text
+
 
 class MetricOptions(CheckOptions):
     """Which number, and what it must be."""
 
     use: Literal["metric"]
-    metric: Annotated[str, Field(min_length=1)] = Field(description="the name of the sample, as the node writes it")
+    metric: Annotated[str, AfterValidator(_is_name)] = Field(
+        description="the name of the sample, as the node writes it", json_schema_extra={"pattern": f"^{NAME.pattern}$"}
+    )
     labels: Mapping[str, str] = Field(
         default_factory=dict, description="labels that a sample must have; those that match are summed"
     )

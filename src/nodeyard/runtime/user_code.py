@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import count
 from pathlib import Path
@@ -37,7 +38,9 @@ def problem(ref: FunctionRef, base: Path) -> tuple[str, str] | None:
     if source is None:
         return f"there is no module '{ref.where}'", "a file beside the scenario is written as file.py:function"
     try:
-        tree = ast.parse(source.read_bytes(), str(source))
+        text = source.read_bytes()
+        tree = ast.parse(text, str(source))
+        compile(text, str(source), "exec", dont_inherit=True)  # it finds more: a 'return' outside of a function
     except FileNotFoundError:
         return f"there is no file {ref.where}", RELATIVE
     except OSError as error:
@@ -80,11 +83,23 @@ def _source_of(module: str, base: Path) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
+async def checked(ref: FunctionRef, base: Path, *, within: float) -> str | None:
+    """Load a function for nothing but to see that it can be; returns why it cannot. ``within`` is in seconds."""
+    try:
+        async with asyncio.timeout(within):
+            await in_thread(partial(load, ref, base))
+    except TimeoutError:
+        return f"{ref.where} is still being loaded after {within:g} s"
+    except UserCodeInvalid as error:
+        return "; ".join((error.message, *error.evidence[-1:]))
+    return None
+
+
 def load(ref: FunctionRef, base: Path) -> Callable[..., Any]:
     """The function itself. A file is run anew for each use. Raises ``UserCodeInvalid``."""
     try:
         module = _file(base / ref.where) if ref.is_file else _module(ref.where, base)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserCodeInvalid(
             f"{ref.where} cannot be loaded: {type(error).__name__}: {error}",
             operation=str(ref),

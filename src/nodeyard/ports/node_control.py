@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from nodeyard.domain.capability import Capability
+from nodeyard.domain.capability import ALWAYS_GRANTED, Capability
 from nodeyard.domain.launch_plan import LaunchPlan
 from nodeyard.domain.network_rules import Effect, NetworkRule
 from nodeyard.ports.protocols import class_implements
@@ -206,6 +206,8 @@ PROTOCOL_OF: Mapping[Capability, type] = {
     Capability.NETWORK: CanShapeNetwork,
 }
 """The protocol that makes a control able to do each thing. ``join`` is not a control's."""
+WHOLE_CONTROL: frozenset[Capability] = ALWAYS_GRANTED.union(PROTOCOL_OF)
+"""What a source can do whose controls have every protocol."""
 
 
 def supported_by(control: NodeControl) -> frozenset[Capability]:

@@ -8,6 +8,7 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.sources import AttachOptions
 from nodeyard.ports.attach import AttachProvider
 from nodeyard.ports.ledger import Remover
+from nodeyard.ports.node_control import WHOLE_CONTROL
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers.attach.compose.options import ComposeAttachOptions
 
@@ -18,20 +19,7 @@ class ComposeAttachPlugin:
     name: ClassVar[str] = "compose"
     summary: ClassVar[str] = "nodes that are containers of a running Compose project"
     options: ClassVar[type[AttachOptions]] = ComposeAttachOptions
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {
-            Capability.QUERY,
-            Capability.SUBMIT,
-            Capability.START,
-            Capability.STOP,
-            Capability.RESTART,
-            Capability.KILL,
-            Capability.PAUSE,
-            Capability.LOGS,
-            Capability.EXEC,
-            Capability.NETWORK,
-        }
-    )
+    capabilities: ClassVar[frozenset[Capability]] = WHOLE_CONTROL - {Capability.PATCH, Capability.WIPE}
 
     def create(self, options: AttachOptions, context: PluginContext) -> AttachProvider:
         """Raises ``TypeError`` for options of another plugin: a defect of the caller."""

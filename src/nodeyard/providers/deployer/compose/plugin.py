@@ -8,7 +8,7 @@ from nodeyard.domain.capability import Capability
 from nodeyard.domain.sources import DeployerOptions
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
-from nodeyard.ports.node_control import CanExec
+from nodeyard.ports.node_control import WHOLE_CONTROL, CanExec
 from nodeyard.ports.plugins import PluginContext, Visit
 from nodeyard.providers.deployer.compose.options import ComposeOptions
 
@@ -19,22 +19,7 @@ class ComposePlugin:
     name: ClassVar[str] = "compose"
     summary: ClassVar[str] = "nodes as containers of a Compose project"
     options: ClassVar[type[DeployerOptions]] = ComposeOptions
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {
-            Capability.QUERY,
-            Capability.SUBMIT,
-            Capability.START,
-            Capability.STOP,
-            Capability.RESTART,
-            Capability.KILL,
-            Capability.PAUSE,
-            Capability.PATCH,
-            Capability.WIPE,
-            Capability.LOGS,
-            Capability.EXEC,
-            Capability.NETWORK,
-        }
-    )
+    capabilities: ClassVar[frozenset[Capability]] = WHOLE_CONTROL
 
     def create(self, options: DeployerOptions, context: PluginContext) -> Deployer:
         """A deployer for one run. Does nothing yet."""

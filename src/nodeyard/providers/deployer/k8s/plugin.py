@@ -10,7 +10,7 @@ from nodeyard.domain.sources import DeployerOptions
 from nodeyard.errors.validation import SourceUnsupported
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
-from nodeyard.ports.node_control import CanExec
+from nodeyard.ports.node_control import WHOLE_CONTROL, CanExec
 from nodeyard.ports.plugins import Collection, Leftover, PluginContext, Visit
 from nodeyard.providers.deployer.k8s.options import K8sOptions
 
@@ -24,22 +24,7 @@ class K8sPlugin:
     name: ClassVar[str] = "k8s"
     summary: ClassVar[str] = "nodes as pods of a Kubernetes cluster"
     options: ClassVar[type[DeployerOptions]] = K8sOptions
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {
-            Capability.QUERY,
-            Capability.SUBMIT,
-            Capability.START,
-            Capability.STOP,
-            Capability.RESTART,
-            Capability.KILL,
-            Capability.PAUSE,
-            Capability.PATCH,
-            Capability.WIPE,
-            Capability.LOGS,
-            Capability.EXEC,
-            Capability.NETWORK,
-        }
-    )
+    capabilities: ClassVar[frozenset[Capability]] = WHOLE_CONTROL
 
     def create(self, options: DeployerOptions, context: PluginContext) -> Deployer:
         """A deployer for one run. Does nothing yet. Raises ``SourceUnsupported`` where the extra is not installed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,20 +91,28 @@ class PodChain:
 @contextmanager
 def pod_chain(folder: Path) -> Iterator[PodChain]:
     """Four validators that make blocks, from the image to the removal of their namespace."""
-    kubeconfig()
-    needs_engine()
-    programs = {"cometbft": Path(binary()), "busybox": BUSYBOX}
-    with image_of(folder / "image", "chain", programs) as made, a_namespace("chain") as namespace:
+    image = chain_image(folder / "image")
+    with a_namespace("chain") as namespace:
         _make_homes(folder / "homes", namespace)
-        kubectl("apply", "-n", namespace, "-f", "-", stdin=SET.format(image=load(made, "chain"), namespace=namespace))
+        kubectl("apply", "-n", namespace, "-f", "-", stdin=SET.format(image=image, namespace=namespace))
         kubectl("rollout", "status", "statefulset/h", "-n", namespace, "--timeout=90s")
-        addresses = {o["metadata"]["name"]: o["status"]["podIP"] for o in objects("pods", "-n", namespace)}
-        chain = PodChain(
-            namespace,
-            [{"name": f"h{i}", "endpoints": {"rpc": f"http://{addresses[pod]}:26657"}} for i, pod in enumerate(NAMES)],
-        )
+        chain = PodChain(namespace, listed(namespace, dict(zip(NAMES, ("h0", "h1", "h2", "h3"), strict=True))))
         wait_until(lambda: all(heights(chain).values()), "the chain makes blocks")
         yield chain
+
+
+def chain_image(folder: Path) -> str:
+    """An image with CometBFT and a shell that the cluster has."""
+    kubeconfig()
+    needs_engine()
+    with image_of(folder, "chain", {"cometbft": Path(binary()), "busybox": BUSYBOX}) as made:
+        return load(made, "chain")
+
+
+def listed(namespace: str, names: Mapping[str, str]) -> list[Json]:
+    """How a scenario lists these pods; ``names`` are those of the nodes by pod."""
+    addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in objects("pods", "-n", namespace)}
+    return [{"name": name, "endpoints": {"rpc": f"http://{addresses[pod]}:26657"}} for pod, name in names.items()]
 
 
 def _make_homes(homes: Path, namespace: str) -> None:

@@ -136,6 +136,15 @@ def test_the_text_of_manifests_reads_back_as_they_are() -> None:
     assert list(YAML(typ="safe", pure=True).load_all(texts.as_yaml(made))) == made
 
 
+def test_what_stands_without_a_run_carries_no_mark_and_is_otherwise_the_same() -> None:
+    made = list(objects(storage={}).values())
+    plain = manifests.unowned(made)
+    assert MARK.text not in json.dumps(plain)
+    for item in made:
+        del item["metadata"]["annotations"]
+    assert plain == made
+
+
 def pod(**status: Any) -> Pod:
     return Pod.from_dict({"metadata": {"name": "p"}, "status": status})
 

@@ -14,7 +14,7 @@ from nodeyard.domain.launch_plan import AT_RUN, LaunchPlan, NodePlan, Seed
 from nodeyard.domain.node_inventory import NodeInventory
 from nodeyard.errors.validation import UsageError
 from nodeyard.ports.deployer import DeploymentPlan, HasManifests
-from nodeyard.ports.kind import CanAdopt, CanJoin, JoinTicket, RenderRequest
+from nodeyard.ports.kind import CanAdopt, CanJoin, JoinTicket, NodeKind, RenderRequest
 from nodeyard.ports.ledger import Json
 
 
@@ -68,7 +68,8 @@ async def manifests(request: BootstrapRequest) -> str:
     planned = planning.plan_nodes(request.spec, request.kinds)
     await orchestrator.resolve_programs(request, planned)
     early, deployment = orchestrator.early_inventory(request, planned), deployer.plan(planned)
-    return deployer.manifests([_node(plan, planned, early, deployment, request).launch for plan in planned])
+    starting = [plan for plan in planned if not plan.on_demand]
+    return deployer.manifests([_node(plan, planned, early, deployment, request).launch for plan in starting])
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,17 @@ def _node(
         node=plan,
         place=deployment.places[plan.name],
         peers=[(peer, deployment.places[peer.name]) for peer in mine],
-        seeds=[Seed(c.node, None, {port.name: AT_RUN for port in kind.ports}) for c in chosen],
+        seeds=[Seed(c.node, None, _addresses(c.node, kind, deployment)) for c in chosen],
         material=material,
         ticket=ticket,
     )
     return _Rendered([c.node for c in chosen], joins, kind.render(render))
+
+
+def _addresses(node: str, kind: NodeKind, deployment: DeploymentPlan) -> dict[str, str]:
+    """How others reach a seed: a managed one where it will be, as far as that is known before there is a run."""
+    place = deployment.places.get(node)
+    return {port.name: AT_RUN if place is None else place.advertise(port.name) for port in kind.ports}
 
 
 def _document(plan: NodePlan, rendered: _Rendered, deployment: DeploymentPlan) -> dict[str, Json]:

@@ -95,7 +95,8 @@ class HasManifests(Protocol):
     def manifests(self, launches: Sequence[LaunchPlan]) -> str:
         """Everything that starting these nodes would hand to the backend, as a text that its own tools take.
 
-        Pure, after ``plan``; values of secrets stand as ``***``.
+        What they make of it belongs to no run, so that no cleanup may touch it. Pure, after ``plan``. The files of the
+        launches stand there as they are; values of secrets that the spec refers to stand as ``***``.
         """
 
 

@@ -81,19 +81,17 @@ class K8sDeployer:
         return await nearby.network_problems(effects, self._context.environment, here=self._run.near)
 
     def manifests(self, launches: Sequence[LaunchPlan]) -> str:
-        """See ``ports.deployer.HasManifests``. Secrets stand as ``***``."""
+        """See ``ports.deployer.HasManifests``. A lease would only tell that its runner is gone, so there is none."""
         run, layout = self._run, self._run.layout
         objects = [manifests.namespace(layout)] if layout.owns_namespace else []
-        objects.append(manifests.owner(layout, seconds=self._options.lease))
         objects += manifests.shared(layout, self._options, keeping.program(self._options.arch))
         planned, together = self._nodes, [launch.node for launch in launches]
         for launch in launches:
-            shown = manifests.without_secrets(launch)
             objects += manifests.node_objects(
-                layout, self._options, planned[launch.node], shown, run.images[launch.node],
+                layout, self._options, planned[launch.node], launch, run.images[launch.node],
                 lambda _: manifests.HIDDEN, together=together,
             )  # fmt: skip
-        return texts.as_yaml(objects)
+        return texts.as_yaml(manifests.unowned(objects))
 
     async def provision(self, plan: DeploymentPlan) -> Mapping[str, Place]:
         run, layout = self._run, self._run.layout
@@ -148,8 +146,12 @@ class K8sDeployer:
             raise failed[0]
 
     def _write_manifests(self) -> None:
-        """Keep what the cluster is given in the run's folder, for people; a full disk is told elsewhere."""
-        known = [control.launch for control in self._controls.values() if control.launch is not None]
+        """Keep what the cluster is given in the run's folder, for people; a full disk is told elsewhere.
+
+        The folder outlives the run, and so do no keys.
+        """
+        launches = [control.launch for control in self._controls.values() if control.launch is not None]
+        known = [manifests.without_secrets(launch) for launch in launches]
         with suppress(OSError):
             self._context.folder.mkdir(parents=True, exist_ok=True)
             (self._context.folder / MANIFESTS).write_text(self.manifests(known), encoding="utf-8")

@@ -124,6 +124,15 @@ def node_objects(
     return made
 
 
+def unowned(objects: Sequence[Manifest]) -> list[Manifest]:
+    """The same objects as they stand without a run: without the mark, by which cleanup knows what it may remove."""
+
+    def plain(meta: Json) -> Json:
+        return {key: value for key, value in meta.items() if key != "annotations"} if isinstance(meta, dict) else meta
+
+    return [{**item, "metadata": plain(item["metadata"])} for item in objects]
+
+
 def without_secrets(launch: LaunchPlan) -> LaunchPlan:
     """The same plan with its secret files empty, for people to see."""
 

@@ -27,6 +27,9 @@ def test_the_manifests_of_the_example_are_a_chain_without_nodeyard(nodeyard: Nod
     assert planned.status == 0, planned.err
     made: list[dict[str, Any]] = list(YAML(typ="safe", pure=True).load_all(planned.out))
     (namespace,) = [item["metadata"]["name"] for item in made if item["kind"] == "Namespace"]
+    joining = nodeyard("plan", "--manifests", REPOSITORY / "examples" / "cometbft-join.yaml", "--deployer", "k8s")
+    assert joining.status == 4
+    assert "there are no manifests of n0, n1: only a run learns" in joining.err
     try:
         kubectl("apply", "-f", "-", stdin=planned.out)
         kubectl("wait", "--for=condition=Ready", "pods", "--all", "-n", namespace, "--timeout=60s")

@@ -69,6 +69,12 @@ async def manifests(request: BootstrapRequest) -> str:
     await orchestrator.resolve_programs(request, planned)
     early, deployment = orchestrator.early_inventory(request, planned), deployer.plan(planned)
     starting = [plan for plan in planned if not plan.on_demand]
+    entering = [plan.name for plan in starting if _enters(plan, request, early)]
+    if entering:
+        raise UsageError(
+            f"there are no manifests of {', '.join(entering)}: only a run learns what a borrowed network is",
+            hint="'nodeyard plan' shows what can be known before; a run keeps its manifests in its folder",
+        )
     return deployer.manifests([_node(plan, planned, early, deployment, request).launch for plan in starting])
 
 
@@ -99,7 +105,7 @@ def _node(
         count=request.spec.bootstrap.seeds,
         seed=request.seed,
     )
-    borrowed = any(n.kind == plan.kind for n in early if n.ownership == "borrowed")
+    borrowed = _borrowed(plan, early)
     joins = isinstance(kind, CanJoin) and borrowed
     mark, seed = request.context.mark, request.seed
     material = (
@@ -117,6 +123,16 @@ def _node(
         ticket=ticket,
     )
     return _Rendered([c.node for c in chosen], joins, kind.render(render))
+
+
+def _borrowed(plan: NodePlan, early: NodeInventory) -> bool:
+    """Whether there are nodes of its kind that belong to somebody else."""
+    return any(node.kind == plan.kind for node in early if node.ownership == "borrowed")
+
+
+def _enters(plan: NodePlan, request: BootstrapRequest, early: NodeInventory) -> bool:
+    """Whether it is to become part of a network of somebody else."""
+    return isinstance(request.kind(plan.kind), CanAdopt | CanJoin) and _borrowed(plan, early)
 
 
 def _addresses(node: str, kind: NodeKind, deployment: DeploymentPlan) -> dict[str, str]:

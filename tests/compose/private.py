@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import shutil
 import socket
@@ -14,11 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from e2e.authority import Authority
 from e2e.support import wait_for
 
 
@@ -72,31 +67,7 @@ def _answers(url: str) -> bool:
 
 def certificates(folder: Path) -> Path:
     """``ca.pem``, and ``cert.pem`` with ``key.pem`` that server and client share."""
-    folder.mkdir()
-    authority, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
-    now = datetime.datetime.now(datetime.UTC)
-
-    def made(subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
-        begin, end = now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=1)
-        number = x509.random_serial_number()
-        builder = x509.CertificateBuilder(issuer, subject, key.public_key(), number, begin, end)
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        builder = builder.add_extension(own, critical=False)
-        known = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-        builder = builder.add_extension(known, critical=False)
-        usage = x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
-        builder = builder.add_extension(usage, critical=True)
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        return builder.add_extension(address, critical=False).sign(authority, hashes.SHA256()).public_bytes(PEM)
-
-    (folder / "ca.pem").write_bytes(made(issuer, authority, ca=True))
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "both ends")])
-    (folder / "cert.pem").write_bytes(made(subject, leaf, ca=False))
-    key = leaf.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key)
+    pair = Authority(folder).issue("both")
+    pair.cert.rename(folder / "cert.pem")
+    pair.key.rename(folder / "key.pem")
     return folder
-
-
-PEM = serialization.Encoding.PEM

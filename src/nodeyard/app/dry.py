@@ -52,7 +52,7 @@ async def _request(
         for observer in observers:
             observer.see(shown)
 
-    async with HttpTransport(secrets) as transport:
+    async with HttpTransport(secrets, loaded.base) as transport:
         wires = Wires(
             mark=mark,
             folder=settings.output / AT_RUN,

@@ -54,8 +54,9 @@ def installed_tools(environment: Mapping[str, str]) -> Equip:
         from nodeyard.app.registry import installed
         from nodeyard.kinds._http import HttpTransport
 
-        secrets = Secrets(environment, Path(state.header.base))
-        transport = HttpTransport(secrets)
+        base = Path(state.header.base)
+        secrets = Secrets(environment, base)
+        transport = HttpTransport(secrets, base)
         tools = Tools(installed().removers(transport), secrets)
         if not any(entry.by.startswith("kind:") for entry in state.entries):
             yield tools  # only kinds use the transport, and opening it takes as long as all the rest

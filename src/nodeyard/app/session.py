@@ -120,7 +120,7 @@ class Session:
             try:
                 environment = settings.environment
                 self.link = ReaperLink(self.ledger, gate, clock=clock, environment=environment, emit=self.emit)
-                async with self.link, HttpTransport(secrets) as transport:
+                async with self.link, HttpTransport(secrets, self._loaded.base) as transport:
                     self._wire(transport, secrets)
                     try:
                         yield self

@@ -1,4 +1,4 @@
-"""Checks across the parts of a scenario that no model can express: kinds, names, ports, policies, secrets.
+"""Checks across the parts of a scenario that no model can express: kinds, names, ports, policies.
 
 Each gives all the problems that it finds, with their places. Reads the files and variables of secrets, nothing else.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from nodeyard.app.credential_checks import Credentials
 from nodeyard.app.kind_files import is_file_word
 from nodeyard.app.selector_checks import FEWER, Declared
 from nodeyard.domain.document import Document, Path_, closest, nearest
@@ -27,9 +28,8 @@ from nodeyard.domain.scenario_spec import (
     managed_names,
     node_groups,
 )
-from nodeyard.domain.secrets import Secret
 from nodeyard.domain.selectors import WORDS, Selector, SelectorKind
-from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar, Tls
+from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar
 from nodeyard.domain.user_code import FunctionRef
 from nodeyard.errors.base import NodeyardError
 from nodeyard.errors.validation import Problem, SpecInvalid
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from nodeyard.app.registry import Registry
     from nodeyard.ports.kind import NodeKind
 
-RELATIVE = "the path is relative to the scenario's folder"
 Found = Iterator[tuple[Path_, str, str]]
 """Path, message and hint of each problem."""
 
@@ -107,7 +106,8 @@ class _Checker:
             yield from self._options(self.spec.run, ("run",))
         for position, check_ in enumerate(self.spec.expectations):
             yield from self._options(check_, ("expectations", position))
-        yield from self._secrets(self.spec.source, ("source",))
+        single = not isinstance(self.document.value["source"].get("nodes"), list)
+        yield from Credentials(self.secrets, self.base, single_group=single).problems(self.spec.source, ("source",))
 
     def _step(self, step: StepSpec, path: Path_) -> Found:
         here: Path_ = (*path, step.word)
@@ -256,32 +256,6 @@ class _Checker:
             if need.least > len(need.members):
                 wanted = f"wants {need.least} of {need.label}, but there are only {len(need.members)}"
                 yield (*path, key), wanted, FEWER
-
-    def _secrets(self, value: object, path: Path_) -> Found:
-        """References that lead nowhere, and TLS files that are not there."""
-        if isinstance(value, Secret):
-            problem = self.secrets.problem(value)
-            if problem:
-                yield path, problem, RELATIVE if value.reference.startswith("file:") else ""
-        elif isinstance(value, Tls):
-            yield from self._tls(value, path)
-        elif isinstance(value, BaseModel):
-            for name, field in type(value).model_fields.items():
-                yield from self._secrets(getattr(value, name), (*path, field.alias or name))
-        elif isinstance(value, list | tuple):
-            single = path == ("source", "nodes") and self._group_path(0) == path
-            for position, item in enumerate(value):
-                yield from self._secrets(item, path if single else (*path, position))
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                reference = isinstance(item, str) and path[-1:] == ("env",) and item.startswith(("env:", "file:"))
-                yield from self._secrets(Secret(item) if reference else item, (*path, key))
-
-    def _tls(self, tls: Tls, path: Path_) -> Found:
-        for name in ("ca", "cert", "key"):
-            given = getattr(tls, name)
-            if given is not None and not (self.base / given).is_file():
-                yield (*path, name), f"there is no file {given}", RELATIVE
 
 
 def _near(word: str, nodes: Collection[str], words: Collection[str] = ()) -> str:

@@ -15,6 +15,7 @@ import contextlib
 import json as jsonlib
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ AT_ONCE = 1024
 """Requests on the wire together; more wait for a connection, and a wait that times out has sent nothing."""
 REMEMBERED = 4096
 """Parsed addresses that are kept: traffic asks the same few again and again."""
+HERE = Path()
 LARGEST_ANSWER = 64 * 1024 * 1024
 KEEP_ALIVE = 30.0
 """Seconds that an idle connection is kept: longer than any pause between two probes of one node."""
@@ -48,15 +50,18 @@ class HttpTransport:
     """``ports.transport.Transport`` over one aiohttp session. Use as ``async with HttpTransport(secrets) as http:``.
 
     No proxies from the environment, no redirects, no cookies, no retries. ``largest`` bounds one answer, in bytes.
+    Paths of TLS files start from ``base``.
     """
 
-    def __init__(self, secrets: SecretSource, *, at_once: int = AT_ONCE, largest: int = LARGEST_ANSWER) -> None:
+    def __init__(
+        self, secrets: SecretSource, base: Path = HERE, *, at_once: int = AT_ONCE, largest: int = LARGEST_ANSWER
+    ) -> None:
         self._secrets = secrets
         self._at_once = at_once
         self._largest = largest
         self._opened = False
         self._sessions: tuple[aiohttp.ClientSession, aiohttp.ClientSession] | None = None
-        self._contexts = TlsContexts()
+        self._contexts = TlsContexts(base)
         self._headers: dict[Auth, dict[str, str]] = {}
 
     async def __aenter__(self) -> HttpTransport:

@@ -77,7 +77,7 @@ def _broken(error: Exception, attempt: Attempt) -> errors.NodeUnreachable:
         return errors.NodeTimeout(
             f"{attempt.url} broke the connection before its answer was complete ({reason})",
             operation=attempt.operation,
-            hint="the node may have carried the request out; did it end meanwhile?",
+            hint="the node may have carried the request out; did it end meanwhile?" + _plainly(attempt),
         )
     if getattr(error, "errno", None) in NO_DESCRIPTORS:
         return errors.NodeUnreachable(
@@ -90,6 +90,11 @@ def _broken(error: Exception, attempt: Attempt) -> errors.NodeUnreachable:
         operation=attempt.operation,
         hint="is the node running, and is the address right?",
     )
+
+
+def _plainly(attempt: Attempt) -> str:
+    """Some servers that want TLS hang up on whoever speaks without, and say no word."""
+    return " Or does it expect https://?" if attempt.endpoint.url.startswith("http://") else ""
 
 
 def _plain(error: Exception) -> str:
@@ -112,8 +117,11 @@ def _plain(error: Exception) -> str:
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     """The TLS error inside an exception of the library, however deep."""
     for _ in range(6):
-        if error is None or isinstance(error, ssl.SSLError):
-            return error
+        # The library's own error of a certificate is called an ``SSLError`` too, but has nothing of one.
         inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+        if isinstance(error, ssl.SSLError) and inner is None:
+            return error
+        if error is None:
+            return None
         error = inner if isinstance(inner, BaseException) and inner is not error else error.__cause__
     return None

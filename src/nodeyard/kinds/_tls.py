@@ -6,6 +6,7 @@ Must not live here: connections (``_http``), and TLS of managed nodes, which is 
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.domain.sources import Tls
@@ -15,14 +16,22 @@ CLIENT_CERTIFICATE_ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHA
 """Alerts of servers that demand a certificate of ours; older Go servers call a missing one a bad one."""
 OUR_CERTIFICATE_ALERTS = ("UNKNOWN_CA", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",
                           "UNSUPPORTED_CERTIFICATE")  # fmt: skip
+FILE_REASONS = {
+    "NO_CERTIFICATE_OR_CRL_FOUND": "it holds no certificate in PEM form",
+    "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
+    "BAD_DECRYPT": "the key has a passphrase",
+    "BAD_PASSWORD_READ": "the key has a passphrase",
+}
+FILES_HINT = "name readable PEM files under 'tls:'; a key belongs to its certificate and has no passphrase"
 EXPIRED, NOT_YET_VALID, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64
 """Verification codes of OpenSSL (``x509_vfy.h``)."""
 
 
 class TlsContexts:
-    """Contexts by ``Tls`` value. Reading files takes milliseconds, so each is made once."""
+    """Contexts by ``Tls`` value. Reading files takes milliseconds, so each is made once. Paths start from ``base``."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: Path) -> None:
+        self._base = base
         self._made: dict[Tls, ssl.SSLContext] = {}
 
     def of(self, endpoint: Endpoint) -> ssl.SSLContext:
@@ -30,26 +39,28 @@ class TlsContexts:
         tls = endpoint.tls or Tls()
         context = self._made.get(tls)
         if context is None:
-            context = self._made[tls] = make_context(tls)
+            context = self._made[tls] = make_context(tls, self._base)
         return context
 
 
-def make_context(tls: Tls) -> ssl.SSLContext:
-    """A verifying client context. Raises ``TlsFailed`` naming the file that cannot be used."""
+def make_context(tls: Tls, base: Path) -> ssl.SSLContext:
+    """A verifying client context. Raises ``TlsFailed`` naming the file that is of no use. Paths start from ``base``."""
     what = f"ca '{tls.ca}'"
     try:
-        context = ssl.create_default_context(cafile=tls.ca)
+        context = ssl.create_default_context(cafile=None if tls.ca is None else base / tls.ca)
         if tls.cert is not None and tls.key is not None:
             what = f"cert '{tls.cert}' with key '{tls.key}'"
             # An empty passphrase makes a locked key an error; without one OpenSSL would ask on the terminal.
-            context.load_cert_chain(tls.cert, tls.key, password="")
+            context.load_cert_chain(base / tls.cert, base / tls.key, password="")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TlsFailed(
-            f"the TLS {what} cannot be used: {reason}",
-            hint="name readable PEM files under 'tls:'; a key belongs to its certificate and has no passphrase",
-        ) from error
+        raise TlsFailed(f"the TLS {what} cannot be used: {_file_reason(error)}", hint=FILES_HINT) from error
     return context
+
+
+def _file_reason(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return FILE_REASONS.get(error.reason or "", "what it holds is not PEM")
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def tls_reason(error: ssl.SSLError, tls: Tls | None) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from nodeyard._aio import poll
@@ -148,11 +147,8 @@ def has_literal_secret(auth: Auth | None) -> bool:
 
 
 def endpoint_data(endpoint: Endpoint) -> Mapping[str, Json]:
-    """An endpoint for the ledger. Paths are made absolute, because whoever reads it may stand in another folder."""
+    """An endpoint for the ledger. Paths stay relative to the scenario's folder, which the ledger's head names."""
     tls = endpoint.tls.model_dump(exclude_none=True) if endpoint.tls else None
-    for key in ("ca", "cert", "key"):
-        if tls and key in tls:
-            tls[key] = str(Path(tls[key]).absolute())
     auth = endpoint.auth.model_dump(mode="json", exclude_none=True) if endpoint.auth else None
     return {"url": endpoint.url, "auth": auth, "tls": tls}
 

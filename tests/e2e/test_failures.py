@@ -7,7 +7,10 @@ import os
 import resource
 import shlex
 import socket
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -222,6 +225,42 @@ def test_a_disk_that_is_full_ends_the_run_and_not_its_cleanup(nodeyard: Nodeyard
     codes = [error["code"] for error in done.document["errors"]]
     assert "run-folder-unusable" in codes
     assert any("File too large" in error["message"] for error in done.document["errors"])
+
+
+@contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[Path]:
+    """A folder on a disk of its own."""
+    if os.geteuid() != 0:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can mount a small disk")
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.parametrize("size", ["16k", "64k", "300k", "4m"])
+def test_a_disk_that_is_too_small_for_the_run(nodeyard: Nodeyard, size: str) -> None:
+    """From the folders of the nodes over the journal to what etcd wants to have: each time it is told."""
+    with small_disk(nodeyard.output, f"size={size}"):
+        done = nodeyard("run", nodeyard.write({"source": nodeyard.managed()}), "--json")
+        assert done.status == 7, done.err
+        assert nodeyard.leftovers() == []
+    assert "Traceback" not in done.err
+    error = done.document["errors"][0]
+    assert "no space left on device" in "\n".join((error["message"], *error.get("evidence", ()), done.err)).lower()
+    assert "--output" in error["hint"]
+
+
+def test_a_disk_that_is_too_small_for_locks(nodeyard: Nodeyard) -> None:
+    with small_disk(nodeyard.cache, "nr_inodes=4"):
+        done = nodeyard("run", nodeyard.write({"source": nodeyard.managed()}))
+        assert done.status == 7, done.err
+        assert "[provisioning/provisioning-failed]" in done.out
+        assert "No space left on device" in done.out
+        assert "NODEYARD_CACHE_DIR" in done.out
+        assert nodeyard.leftovers() == []
 
 
 def fill_up(pid: int, file: Path) -> None:

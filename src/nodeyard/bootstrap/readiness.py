@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from nodeyard._aio import poll
 from nodeyard._aio.clock import Clock
+from nodeyard.bootstrap.last_words import LOOKED_AT, last_words
 from nodeyard.domain import events, policy
 from nodeyard.domain.node_client import NodeClient, Probe, Rung
 from nodeyard.errors.base import NodeyardError
@@ -183,12 +184,13 @@ class Barrier:
     async def _exited(self, node: Watched) -> NodeExited:
         state = self.progress[node.id].exit
         status = state.status if state is not None else "unknown status"
+        words, hint = last_words(await last_lines(node.control, LOOKED_AT), LOG_LINES)
         return NodeExited(
             f"it ended before it was ready: {status}",
             node=node.id,
             operation="readiness",
-            evidence=await last_lines(node.control),
-            hint="its last lines say why; check its config, its ports and its data folder",
+            evidence=words,
+            hint=hint,
         )
 
     async def _not_ready(self, reason: str, laggards: Collection[str] = ()) -> NotReady:

@@ -86,7 +86,8 @@ class Isolation:
         """A network that no other run has, and that the machine knows nothing of."""
         context, mark = self._context, self._context.mark
         locks = PortLocks(context.cache, LOCKS)
-        await locks.reclaim(sorted(locks.taken()), clock=context.clock, deadline=context.clock.now() + TAKING)
+        with locks.usable():
+            await locks.reclaim(sorted(locks.taken()), clock=context.clock, deadline=context.clock.now() + TAKING)
         avoid = await wiring.taken_subnets(self._commands) | locks.taken()
         free = [number for number in range(wiring.SUBNETS) if number not in avoid]
         random.SystemRandom().shuffle(free)
@@ -104,7 +105,8 @@ class Isolation:
                     "namespaces": [*map(first.namespace, nodes), first.hub],
                 },
             )
-            won = locks.take(wanted, mark)
+            with locks.usable():
+                won = locks.take(wanted, mark)
             if won:
                 locks.drop_own(won[1:])
                 return Wires(mark.text, mark.run, won[0])

@@ -13,13 +13,14 @@ import json
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodeyard._aio import poll
 from nodeyard._aio.clock import Clock
 from nodeyard.domain.run_identity import RunMark
+from nodeyard.errors.provider import ProvisioningFailed
 from nodeyard.providers._clients import process, process_sweep
 from nodeyard.providers._clients.process import ProcessId
 
@@ -95,14 +96,14 @@ class PortLocks:
         # One file with the text, linked to each number: the locks of a batch are the same text, and a link is atomic.
         draft = self.folder / f".{os.getpid()}-{random.SystemRandom().getrandbits(64):x}"
         won: list[int] = []
-        draft.write_text(Lock(mark.text, owner).text())
         try:
+            draft.write_text(Lock(mark.text, owner).text())
             for number in numbers:
                 with contextlib.suppress(FileExistsError):
                     os.link(draft, self.folder / str(number))
                     won.append(number)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         return won
 
     def drop_own(self, numbers: Iterable[int]) -> None:
@@ -153,6 +154,19 @@ class PortLocks:
         if lock.mark not in alive:
             alive[lock.mark] = bool(process_sweep.find(mark, ()).members)
         return not alive[lock.mark]
+
+    @contextlib.contextmanager
+    def usable(self) -> Iterator[None]:
+        """Around the use of locks by whoever provisions: raises ``ProvisioningFailed`` where the folder gives none."""
+        try:
+            yield
+        except (OSError, poll.Timeout) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ProvisioningFailed(
+                f"nothing can be reserved in {self.folder}: {reason}",
+                operation="provision",
+                hint="free some space there, or name another folder in NODEYARD_CACHE_DIR",
+            ) from error
 
     @contextlib.asynccontextmanager
     async def _alone(self, clock: Clock, deadline: float) -> AsyncIterator[None]:

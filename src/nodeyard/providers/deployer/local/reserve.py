@@ -42,7 +42,8 @@ class Reservation:
         await self._context.ledger.record(
             BY, PORTS, node=None, data={"cache": str(self._context.cache), "ports": list(numbers)}
         )
-        return self._locks.take(numbers, self._context.mark)
+        with self._locks.usable():
+            return self._locks.take(numbers, self._context.mark)
 
     async def _take_fixed(self, wanted: Mapping[Slot, int]) -> None:
         if not wanted:
@@ -107,7 +108,8 @@ class Reservation:
 
     async def _reclaim(self, numbers: Iterator[int] | Sequence[int]) -> None:
         clock = self._context.clock
-        await self._locks.reclaim(numbers, clock=clock, deadline=clock.now() + TAKING)
+        with self._locks.usable():
+            await self._locks.reclaim(numbers, clock=clock, deadline=clock.now() + TAKING)
 
     def _exhausted(self, count: int, won: int) -> PortsExhausted:
         return PortsExhausted(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from e2e.authority import Authority
 from nodeyard.app.registry import installed
 from nodeyard.app.spec_loader import parse_scenario
 from nodeyard.cli import HELP
@@ -92,9 +93,12 @@ def test_what_is_made_by_hand_names_targets_and_verbs_that_exist(block: Block) -
 def test_scenarios_are_valid(block: Block, tmp_path: Path) -> None:
     written = YAML(typ="safe", pure=True).load(block.text)
     text = block.text if "scenario" in block.words else json.dumps({**BASE, **written})
-    for name in re.findall(r"(?:file:|ca: |cert: |key: )([\w./-]+\.(?:pem|key|txt))", block.text):
+    authority = Authority(tmp_path / "authority")
+    ours = authority.issue("ours")
+    contents = {"ca: ": authority.ca, "cert: ": ours.cert, "key: ": ours.key}
+    for word, name in re.findall(r"(file:|ca: |cert: |key: )([\w./-]+\.(?:pem|key|txt))", block.text):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text(contents[word].read_text() if word in contents else "x")
     for other in BLOCKS:
         if other.page == block.page and other.language == "python" and (name := other.option("file")):
             (tmp_path / name).write_text(other.text)

@@ -100,6 +100,21 @@ def test_an_endpoint_that_is_no_node_is_told_from_one_that_refuses_us(
     assert nodeyard.leftovers() == []
 
 
+def test_credentials_that_are_wrong(nodeyard: Nodeyard) -> None:
+    """Told without being shown."""
+    nodeyard.extra = {**nodeyard.extra, "PASSWORD": "open sesame"}
+    with answering(401, b"who are you?") as url:
+        scenario = borrowing(e0=url)
+        scenario["source"]["external"][0]["auth"] = {"basic": {"username": "env:PASSWORD", "password": "env:PASSWORD"}}
+        done = nodeyard("run", nodeyard.write(scenario))
+    assert done.status == 7
+    assert "[node/authentication-failed]" in done.out
+    assert "refused our basic credentials" in done.out
+    assert "check what 'auth:' of this node's source refers to" in done.out
+    written = [path.read_text() for path in nodeyard.only_run().rglob("*") if path.is_file()]
+    assert not [text for text in (done.out, done.err, *written) if "open sesame" in text]
+
+
 def test_eight_networks_at_once_share_no_port(nodeyard: Nodeyard) -> None:
     scenario = nodeyard.write({"source": nodeyard.managed()})
     runners = [nodeyard.start("up", scenario, "--ttl", "10m", "--json") for _ in range(RUNS)]

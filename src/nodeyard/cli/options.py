@@ -32,8 +32,10 @@ keep_option = click.option(
     "--keep", type=click.Choice(["never", "on-failure", "always"]),
     help="When to keep the logs, config and diagnostics of nodes; on-failure by default.",
 )  # fmt: skip
-files_argument = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-file_argument = click.argument("file", type=click.Path(path_type=Path))
+SCENARIO_PATH = click.Path(path_type=Path, readable=False)
+"""Whether it can be read says whoever reads it, as of every other file."""
+files_argument = click.argument("files", nargs=-1, required=True, type=SCENARIO_PATH)
+file_argument = click.argument("file", type=SCENARIO_PATH)
 run_argument = click.argument("run", metavar="RUN")
 ttl_type_help = "How long the network may stay, as in 30m or 8h."
 

@@ -12,7 +12,7 @@ import pytest
 from etcd.etcd_processes import EtcdCluster
 from nodeyard.domain.events import event_types
 
-from .support import Json, Nodeyard, Portrait, gone_soon
+from .support import Json, Nodeyard, Portrait, gone_soon, wait_for
 
 pytestmark = pytest.mark.real
 
@@ -105,6 +105,17 @@ def test_nothing_is_left_of_a_runner_killed_within(operation: str, nodeyard: Nod
     runner.kill()
     gone_soon(nodeyard)
     assert Portrait.of(canary) == before
+
+
+def test_nothing_is_left_of_a_program_that_hangs_when_it_is_asked(nodeyard: Nodeyard) -> None:
+    """For its version, before any node is made."""
+    asked, program = nodeyard.path / "asked", nodeyard.path / "hangs"
+    program.write_text(f"#!/bin/sh\nsleep 100 &\n: > {asked}\nwait\n")
+    program.chmod(0o755)
+    runner = nodeyard.start("run", nodeyard.write({"source": nodeyard.managed(binary=str(program))}))
+    wait_for(asked.exists, "it is asked for its version")
+    runner.kill()
+    gone_soon(nodeyard)
 
 
 def test_the_reaper_that_replaced_another_carries_it_out(nodeyard: Nodeyard) -> None:

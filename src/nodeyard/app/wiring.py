@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nodeyard._aio.clock import Clock
 from nodeyard.app.config import Secrets, Settings
@@ -130,6 +130,8 @@ def check_labels(spec: ScenarioSpec) -> Sequence[str]:
 
 class NoLedger:
     """The ledger of whatever must not create anything (``plan``, ``preflight``, ``attach``): it refuses."""
+
+    takes_nothing: Literal[True] = True
 
     def __init__(self, mark: RunMark) -> None:
         self.mark = mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from nodeyard._aio.clock import Clock
 from nodeyard.domain.run_identity import RunMark
@@ -52,6 +52,13 @@ class Ledger(Protocol):
 
     def open_entries(self) -> tuple[LedgerEntry, ...]:
         """What remains, oldest first, with amendments applied."""
+
+
+@runtime_checkable
+class TakesNothing(Protocol):
+    """The ledger of a look that makes nothing: it refuses every entry, and no reaper watches."""
+
+    takes_nothing: Literal[True]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from nodeyard.ports.kind import ProgramSpec
@@ -39,11 +40,20 @@ def version_problem(path: Path, answer: str, spec: ProgramSpec) -> str:
 
 
 class Versions:
-    """What programs say of themselves. ``cache`` is a folder of the user; it may vanish at any time."""
+    """What programs say of themselves. ``cache`` is a folder of the user; it may vanish at any time.
 
-    def __init__(self, cache: Path, environment: Mapping[str, str]) -> None:
+    A program is run inside of ``announced``, which makes sure that one that hangs does not outlive us.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        environment: Mapping[str, str],
+        announced: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self._folder = cache / "versions"
         self._environment = environment
+        self._announced = announced
 
     def answer(self, path: Path, spec: ProgramSpec) -> str:
         """What this program answered when it was asked; empty where nobody asked."""
@@ -60,9 +70,10 @@ class Versions:
         answer = self._remembered(key)
         if answer is None:
             try:
-                done = await run_briefly(
-                    [str(path), *spec.version_args], cwd=Path("/"), env=self._environment, timeout=ASKING
-                )
+                async with self._announced():
+                    done = await run_briefly(
+                        [str(path), *spec.version_args], cwd=Path("/"), env=self._environment, timeout=ASKING
+                    )
             except TimeoutError:
                 return f"{path} {' '.join(spec.version_args)} did not end within {ASKING:g}s"
             except OSError as error:

@@ -17,11 +17,10 @@ from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
 from nodeyard.providers._clients.program_sources import Source, told
 from nodeyard.providers._clients.program_store import obtain
-from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers._clients.removing import remove_own
 from nodeyard.providers.deployer.local import folders
+from nodeyard.providers.deployer.local.asking import versions_of
 from nodeyard.providers.deployer.local.control import FORCED, LocalControl, Run
-from nodeyard.providers.deployer.local.environment import inherited
 from nodeyard.providers.deployer.local.isolation import Isolation, network_problems
 from nodeyard.providers.deployer.local.options import LocalOptions
 from nodeyard.providers.deployer.local.remover import LocalRemover
@@ -40,7 +39,7 @@ class LocalDeployer:
         self._options = options
         self._context = context
         self._run = Run(options, context)
-        self._versions = Versions(context.cache, inherited(context.environment))
+        self._versions = versions_of(context)
         self._nodes: dict[str, NodePlan] = {}
         self._controls: dict[str, LocalControl] = {}
         self._specs: dict[str, ProgramSpec] = {}

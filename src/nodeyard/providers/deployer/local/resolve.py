@@ -14,7 +14,7 @@ from nodeyard.providers._clients.node_problems import port_problems, secret_prob
 from nodeyard.providers._clients.program_sources import Source, place_of
 from nodeyard.providers._clients.program_versions import Versions
 from nodeyard.providers._clients.programs import Found, locate
-from nodeyard.providers.deployer.local.environment import inherited
+from nodeyard.providers.deployer.local.asking import versions_of
 from nodeyard.providers.deployer.local.isolation import problems as isolation_problems
 from nodeyard.providers.deployer.local.options import LocalOptions
 
@@ -44,7 +44,7 @@ async def resolve(
     problems = [
         _naming(nodes, want, hit.text) for want, hit in found.items() if hit.path is None and hit.source is None
     ]
-    problems += await _versions(nodes, found, specs, Versions(context.cache, inherited(environment)))
+    problems += await _versions(nodes, found, specs, versions_of(context))
     problems += _limits(nodes) + port_problems(nodes, options.ports) + secret_problems(nodes, context.secrets.reveal)
     problems += isolation_problems(len(nodes), environment) if options.isolation == "netns" else []
     missing = {want: hit.source for want, hit in found.items() if hit.source is not None}

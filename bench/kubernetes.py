@@ -42,7 +42,7 @@ def _to_ready(setup: Setup, image: str) -> list[Row]:
     scenario = SCENARIO.format(count=NODES, image=image)
 
     def ours() -> dict[str, float]:
-        return worker("yard.etcd", setup.new_folder(), scenario=scenario)
+        return worker("yard.to_ready", setup.new_folder(), scenario=scenario)
 
     def bare() -> float:
         folder = setup.new_folder()

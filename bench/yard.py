@@ -20,21 +20,22 @@ from nodeyard.domain.history import Call, Outcome
 
 
 def etcd(asked: dict[str, Any], born: float) -> dict[str, float]:
-    """To ready, from the session's making (``session``) and from the start of this process (``process``)."""
+    """As ``to_ready``, with etcd's own part of it."""
     from bench.etcd import own_time
 
     logs = Path(asked["folder"]).glob("runs/*/nodes/*/stderr.log")
-    return {**_to_ready(asked, born), "own": own_time(logs)}
+    return {**to_ready(asked, born), "own": own_time(logs)}
 
 
-def _to_ready(asked: dict[str, Any], born: float) -> dict[str, float]:
+def to_ready(asked: dict[str, Any], born: float) -> dict[str, float]:
+    """To ready, from the session's making (``session``) and from the start of this process (``process``)."""
     figures = _run(asked, installed())
     return {"session": figures["ready"], "process": figures["ready_at"] - born}
 
 
 def cometbft(asked: dict[str, Any], born: float) -> dict[str, float]:
     """As ``etcd``: a validator is ready when it has a block."""
-    return _to_ready(asked, born)
+    return to_ready(asked, born)
 
 
 def tx_flow(asked: dict[str, Any], born: float) -> dict[str, float]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from nodeyard.providers._clients.kube.cluster import Cluster
 from nodeyard.providers._clients.kube.forward import Forward, Listener
-from nodeyard.providers._clients.kube.proxy import Proxy
 
 POD_IP, NODE_PORT, PORT_FORWARD, API_PROXY = "pod-ip", "node-port", "port-forward", "api-proxy"
 TRYING = 1.0
 """Seconds that a connection to a pod's own address may take before another way is taken."""
-LISTENERS: Mapping[str, type[Listener]] = {PORT_FORWARD: Forward, API_PROXY: Proxy}
+LISTENING = (PORT_FORWARD, API_PROXY)
+"""Ways by an address of this machine, at which somebody has to listen."""
 
 
 async def routed(host: str, port: int) -> bool:
@@ -48,7 +48,7 @@ class Doors:
 
     def __init__(self, cluster: Cluster, way: str) -> None:
         self._cluster = cluster
-        self._make = LISTENERS[way]
+        self._make = _listener(way)
         self._open: dict[tuple[str, str], Listener] = {}
 
     async def open(self, target: Target) -> None:
@@ -72,3 +72,12 @@ class Doors:
     async def close(self) -> None:
         doors, self._open = list(self._open.values()), {}
         await asyncio.gather(*(door.close() for door in doors))
+
+
+def _listener(way: str) -> type[Listener]:
+    """The listener of a way. A proxy's HTTP server takes a tenth of a second to load, and few ever need one."""
+    if way == PORT_FORWARD:
+        return Forward
+    from nodeyard.providers._clients.kube.proxy import Proxy
+
+    return Proxy

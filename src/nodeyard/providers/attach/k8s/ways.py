@@ -110,7 +110,7 @@ class Ways:
                     self._node_ports[node.name, name] = joined(host, port.nodePort)
 
     async def _open(self, nodes: Sequence[Seen]) -> None:
-        if self.way not in access.LISTENERS:
+        if self.way not in access.LISTENING:
             return
         if self._doors is None:
             self._doors = access.Doors(self._cluster, self.way)

@@ -156,30 +156,45 @@ class K8sControl(Shaping):
 
     # -- starting and ending ------------------------------------------------------------------------------------------
 
-    async def launch_first(self, together: Sequence[str]) -> None:
-        """Make the pod, one of those of ``together``, and wait until it runs. Raises ``ProvisioningFailed``."""
+    async def make(self, together: Sequence[str]) -> None:
+        """Make the pod, one of those of ``together``; ``launch_made`` follows. Raises ``ProvisioningFailed``."""
         async with self._turn:
-            await self._begin(together=together)
+            await self._maker.make(self._startable(), together)
 
-    async def _begin(self, *, changed: bool = False, together: Sequence[str] = ()) -> None:
-        run, name = self._run, self._node.name
+    async def launch_made(self) -> None:
+        """Wait until the pod that was made runs. Raises ``ProvisioningFailed``."""
+        async with self._turn:
+            await self._began(self._startable(), await self._maker.until_begun())
+
+    async def _begin(self, *, changed: bool = False) -> None:
+        launch = self._startable()
+        await self.settled()
+        pod = self._run.pod(self._node.name)
+        if pod is None or states.over(pod):
+            await self._maker.make(launch)
+            container = await self._maker.until_begun()
+        else:
+            container = await self._start_again(launch, changed=changed)
+        await self._began(launch, container)
+
+    def _startable(self) -> LaunchPlan:
         if self.launch is None:
             raise self._unstartable("has no launch plan yet", "a node can be started once the network was brought up")
-        if run.closed:
+        if self._run.closed:
             raise self._unstartable("is not started: its network is being taken down", "start a new run")
-        await self.settled()
-        pod = run.pod(name)
-        if pod is None or states.over(pod):
-            self._container = await self._maker.make(self.launch, together)
-        else:
-            self._container = await self._start_again(self.launch, changed=changed)
+        return self.launch
+
+    async def _began(self, launch: LaunchPlan, container: str) -> None:
+        """Take note of a program that runs in this container."""
+        run, name = self._run, self._node.name
+        self._container = container
         await run.open_ways(self.place)
         self._starts += 1
         self._asked_to_end, self._unsure, self._last_lines = False, False, ()
         self._ended.clear()
         locator = run.layout.locator(name, self._starts)
         self._state = NodeState("running", locator)
-        run.context.emit(events.NodeStarted(node=name, locator=locator, argv=self.launch.argv))
+        run.context.emit(events.NodeStarted(node=name, locator=locator, argv=launch.argv))
         self.seen(run.watch.pods.get(run.layout.pod(name)))  # it may have ended before we could say that it began
 
     async def _start_again(self, launch: LaunchPlan, *, changed: bool) -> str:

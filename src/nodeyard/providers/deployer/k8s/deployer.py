@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from lightkube.resources.core_v1 import Namespace
 
-from nodeyard._aio.tasks import side_by_side
+from nodeyard._aio.tasks import raise_first, side_by_side
 from nodeyard.domain.launch_plan import AT_RUN, Endpoint, LaunchPlan, NodePlan, Place, Scheme
 from nodeyard.domain.network_rules import Effect
 from nodeyard.errors.provider import BackendRefused, NodeUnreachable, ProvisioningFailed
@@ -18,6 +19,7 @@ from nodeyard.ports.kind import ProgramSpec
 from nodeyard.ports.ledger import LedgerEntry
 from nodeyard.ports.node_control import NodeControl
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.ports.transport import CanPrepare
 from nodeyard.providers._clients.kube import nearby, rights, texts
 from nodeyard.providers._clients.kube.errors import CONFLICT
 from nodeyard.providers._clients.removing import remove_own
@@ -102,11 +104,8 @@ class K8sDeployer:
                 await self._make_namespace()
             run.owner = await self._lease.begin()
             shared = manifests.shared(layout, self._options, keeping.program(self._options.arch), run.owner)
-            for outcome in await side_by_side(run.cluster.apply, shared):
-                if isinstance(outcome, Exception):
-                    raise outcome
-            await run.watch.start()
-            run.near = run.near or await nearby.all_here(run.cluster)
+            acts: list[Callable[[], Awaitable[object]]] = [partial(run.cluster.apply, item) for item in shared]
+            raise_first(await side_by_side(lambda act: act(), [*acts, run.watch.start, self._find_near]))
         except BackendRefused as error:
             raise ProvisioningFailed(
                 error.message, operation="provision", evidence=error.evidence, hint=error.hint
@@ -117,6 +116,9 @@ class K8sDeployer:
             self._controls[node.name] = K8sControl(node, place, run)
             places[node.name] = place
         return places
+
+    async def _find_near(self) -> None:
+        self._run.near = self._run.near or await nearby.all_here(self._run.cluster)
 
     async def _make_namespace(self) -> None:
         run = self._run
@@ -133,17 +135,18 @@ class K8sDeployer:
     async def start(self, launches: Sequence[LaunchPlan]) -> None:
         for launch in launches:
             self.prepare(launch)
-        self._write_manifests()
-        together = [launch.node for launch in launches]
-        outcomes = await side_by_side(
-            lambda launch: self._controls[launch.node].launch_first(together), launches, at_once=AT_ONCE
-        )
-        failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        for error in failed:
-            if not isinstance(error, ProvisioningFailed):
-                raise error
-        if failed:
-            raise failed[0]
+        controls, together = [self._controls[launch.node] for launch in launches], [launch.node for launch in launches]
+        made = await side_by_side(lambda control: control.make(together), controls, at_once=AT_ONCE)
+        await self._while_pods_start()
+        _raise_failure(made)
+        _raise_failure(await side_by_side(lambda control: control.launch_made(), controls))
+
+    async def _while_pods_start(self) -> None:
+        """What takes a moment and nothing waits for: pods that the cluster was given take longer."""
+        transport = self._context.transport
+        if isinstance(transport, CanPrepare):
+            transport.prepare()
+        await asyncio.to_thread(self._write_manifests)
 
     def _write_manifests(self) -> None:
         """Keep what the cluster is given in the run's folder, for people; a full disk is told elsewhere.
@@ -211,6 +214,13 @@ class K8sDeployer:
 
 PARTING = 3.0
 """Seconds for the watch to say that the pods are gone, which it does in a moment unless the cluster is gone itself."""
+
+
+def _raise_failure(outcomes: Sequence[Exception | None]) -> None:
+    """Raise the first failure, but before it what is more than a node that did not start."""
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    for error in sorted(failed, key=lambda error: isinstance(error, ProvisioningFailed)):
+        raise error
 
 
 def _where(entry: LedgerEntry) -> str:

@@ -37,8 +37,8 @@ class PodMaker:
         layout = self._run.layout
         return {"namespace": layout.namespace, "pod": layout.pod(self._node.name)}
 
-    async def make(self, launch: LaunchPlan, together: Sequence[str] = ()) -> str:
-        """Make the pod and what it needs; the id of its container once it began. Raises ``ProvisioningFailed``.
+    async def make(self, launch: LaunchPlan, together: Sequence[str] = ()) -> None:
+        """Make the pod and what it needs. Raises ``ProvisioningFailed``.
 
         Its program starts once the names of the nodes of ``together`` have addresses.
         """
@@ -56,6 +56,9 @@ class PodMaker:
         except (BackendRefused, PermissionMissing) as error:
             raise self._failed(error.message, evidence=error.evidence, hint=error.hint) from error
         self.env_changed = False
+
+    async def until_begun(self) -> str:
+        """The id of the container of a pod that was made, once it began. Raises as ``make``."""
         return await self._until(states.begun)
 
     async def until_running(self) -> str:

@@ -88,7 +88,7 @@ class Run:
         async with self._choosing:
             if not self.way:
                 self.way = await self._chosen(place)
-        if self.way in access.LISTENERS:
+        if self.way in access.LISTENING:
             if self._doors is None:
                 self._doors = access.Doors(self.cluster, self.way)
             name = self.layout.pod(place.node)

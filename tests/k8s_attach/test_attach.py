@@ -120,6 +120,7 @@ def test_a_pod_that_is_not_ready_is_a_partial_discovery(home: Nodeyard, devnet: 
         )
         kubectl("scale", "deployment/etcd", "-n", name, "--replicas=1")
         kubectl("wait", "--for=create", "pods", "-l", "app=etcd", "-n", name, "--timeout=30s")
+        kubectl("wait", "--for=jsonpath={.status.podIP}", "pods", "-l", "app=etcd", "-n", name, "--timeout=30s")
         path = scenario(home, {"namespace": [devnet, name], "selector": "app=etcd", "port": "client", "expect": 4})
         done = home("attach", str(path))
         assert done.status == 7

@@ -15,6 +15,7 @@ from nodeyard.observability.drawing import CONTROL
 from nodeyard.observability.junit import junit_xml
 from nodeyard.observability.redaction import MASK, Redactor
 from nodeyard.observability.summary import (
+    ERROR_LINES,
     EVIDENCE_LINES,
     repeat_command,
     summary_lines,
@@ -129,6 +130,14 @@ def test_long_evidence_is_cut_and_says_so() -> None:
     lines = lines_of(RunVerdict("r", 7, (Check("c", Verdict.FAIL, "no", many),)))
     assert "    | and 4 lines more in the report" in lines
     assert sum("    | " in line for line in lines) == EVIDENCE_LINES + 1
+
+
+def test_an_error_about_many_nodes_is_cut_and_says_so() -> None:
+    message = "\n".join(["nobody answers", *(f"n{i}: refused" for i in range(ERROR_LINES + 7))])
+    lines = lines_of(RunVerdict("r", 7, (), (ErrorRecord("provider", "node-unreachable", None, message, "hint"),)))
+    assert "    | and 7 lines more in verdict.json" in lines
+    assert sum("    | " in line for line in lines) == ERROR_LINES + 1
+    assert "    hint: hint" in lines
 
 
 @given(st.text(), st.text())

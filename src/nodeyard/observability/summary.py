@@ -12,6 +12,8 @@ from nodeyard.observability.wording import seconds
 
 EVIDENCE_LINES = 5
 """Lines of evidence under a check; all of them are in the report."""
+ERROR_LINES = 30
+"""The same under an error, which has nothing else to show: a table of facts, the last lines of a node."""
 MEANING = {
     Verdict.PASS: "every check passed",
     Verdict.FAIL: "a check failed",
@@ -83,7 +85,9 @@ def _error_lines(error: ErrorRecord) -> list[Line]:
     first, *rest = error.message.splitlines() or [""]
     where = f"{error.node}: " if error.node else ""
     lines = [Line(f"  error: {where}{first} [{error.layer}/{error.code}]", "bad")]
-    lines += [Line(f"    | {line}", "dim") for line in rest]
+    lines += [Line(f"    | {line}", "dim") for line in rest[:ERROR_LINES]]
+    if len(rest) > ERROR_LINES:
+        lines.append(Line(f"    | and {len(rest) - ERROR_LINES} lines more in verdict.json", "dim"))
     if error.hint:
         lines.append(Line(f"    hint: {error.hint}"))
     return lines

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from e2e.support import FairTime, Json, Nodeyard, wait_for
+from e2e.support import Json, Nodeyard, wait_for
 
+from . import killing
 from .clusters import REPOSITORY, a_namespace, image, kubeconfig, kubectl, objects
 from .gateways import Gateway
+from .killing import Census
 
 pytestmark = pytest.mark.real
-SOON = 15.0
-"""Seconds within which nothing of a killed runner may be left."""
 QUICK = {"heartbeat-interval": 20, "election-timeout": 200, "unsafe-no-fsync": True}
 
 
@@ -42,18 +42,11 @@ def write(home: Nodeyard, *steps: Json, count: int = 1, node: Json | None = None
 
 
 def left_of(home: Nodeyard) -> list[str]:
-    """Namespaces and objects of any run from here; a namespace of another run is none of our business."""
-    runs = {path.name for path in home.output.glob("*")}
-    label = "nodeyard.dev/run"
-    found = objects("namespaces,pods,services,configmaps,secrets,leases", "-A", "-l", label)
-    mine = [item for item in found if item["metadata"]["labels"][label] in runs]
-    return [f"{item['kind']} {item['metadata'].get('namespace', '')}/{item['metadata']['name']}" for item in mine]
+    return Census().of(home)
 
 
 def gone_soon(home: Nodeyard) -> None:
-    time_ = FairTime()
-    while left := [*left_of(home), *home.leftovers()]:
-        assert time_.tick() < SOON, f"after {SOON:g} s there are still: {left}"
+    killing.gone_soon(home, Census())
 
 
 def codes(done: Any) -> list[str]:
@@ -86,22 +79,6 @@ def test_every_operation_works_and_data_outlives_them_all(home: Nodeyard) -> Non
     ends = [event for event in told if event["event"] == "node-exited"]
     assert all(end["expected"] for end in ends)
     assert not left_of(home)
-
-
-@pytest.mark.parametrize("event", ["node-provisioned", "node-started", "step-started", "cleanup-started"])
-def test_nothing_is_left_of_a_runner_killed_after(event: str, home: Nodeyard) -> None:
-    with a_namespace("nodeyard-lookalike") as foreign:
-        kubectl("create", "configmap", "nodeyard", "-n", foreign, "--from-literal=a=b")
-        kubectl("label", "configmap", "nodeyard", "-n", foreign, "nodeyard.dev/run=somebody-elses")
-        kubectl("run", "n0", "-n", foreign, f"--image={image()}", "--image-pull-policy=Never", "--", "etcd")
-        kubectl("wait", "--for=condition=Ready", "pod/n0", "-n", foreign, "--timeout=60s")
-        before = objects("configmaps,pods,services", "-n", foreign), objects("namespace", foreign)
-        steps = {"pause": {"target": "n0"}}, {"restart": {"target": "n0", "wait": False}}
-        runner = home.start("run", write(home, *steps))
-        runner.until(event)
-        runner.kill()
-        gone_soon(home)
-        assert (objects("configmaps,pods,services", "-n", foreign), objects("namespace", foreign)) == before
 
 
 def test_in_a_given_namespace_only_what_is_the_runs_goes(home: Nodeyard) -> None:

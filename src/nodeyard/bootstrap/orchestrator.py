@@ -212,8 +212,11 @@ async def network_problems(request: BootstrapRequest, source: object) -> list[st
             uses[effect].append(operation.label)
     if not uses or not isinstance(source, ShapesNetworks):
         return []
-    labels = ", ".join(dict.fromkeys(label for found in uses.values() for label in found))
-    return [f"{labels}: {problem}" for problem in await source.network_problems(tuple(uses))]
+    return [
+        f"{', '.join(dict.fromkeys(labels))}: {problem}"
+        for effect, labels in sorted(uses.items())
+        for problem in await source.network_problems((effect,))
+    ]
 
 
 def early_inventory(request: BootstrapRequest, planned: Sequence[NodePlan]) -> NodeInventory:

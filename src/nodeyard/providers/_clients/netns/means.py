@@ -20,6 +20,7 @@ TRIALS = {
     "htb": ("tc", "qdisc", "add", "dev", "lo", "root", "htb", "default", "1"),
 }  # fmt: skip
 """What proves each means: the kernel or the program refuses it where it is missing."""
+DENIED, ROOT = "not permitted", " (it takes root)"
 NEEDS: dict[Effect, tuple[tuple[str, ...], ...]] = {
     Effect.CUT: (("drop", "comment"),),
     Effect.LOSS: (("drop", "comment", "statistic"),),
@@ -45,8 +46,10 @@ class Means:
         found = []
         for effect in sorted(effects):
             if self.way_to(effect) is None:
-                lacking = dict.fromkeys(name for way in NEEDS[effect] for name in way if name not in self.working)
-                why = "; ".join(f"{name}: {self.missing.get(name, 'unknown')}" for name in lacking)
+                lacking: dict[str, list[str]] = {}
+                for name in dict.fromkeys(name for way in NEEDS[effect] for name in way if name not in self.working):
+                    lacking.setdefault(self.missing.get(name, "unknown"), []).append(name)
+                why = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in lacking.items())
                 found.append(f"this machine cannot do '{effect}' to a network ({why})")
         return tuple(found)
 
@@ -85,4 +88,4 @@ async def _try(commands: Commands, argv: Sequence[str]) -> str:
     if done.code == 0:
         return ""
     said = (done.stderr.strip() or done.stdout.strip() or done.status).splitlines()
-    return said[0][:150]
+    return f"{said[0][:150]}{ROOT if DENIED in said[0] else ''}"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from e2e.support import FairTime, Json, Nodeyard, Runner
+from e2e.support import FairTime, Json, Nodeyard, Runner, found, wait_for
 
 from .clusters import a_namespace, image, kubectl, objects
 
@@ -47,9 +47,9 @@ class Census:
             if self._begun < asked:
                 self._begun = time.monotonic()
                 self._found = objects(THINGS, "-A", "-l", RUN)
-            found = self._found
+            labelled = self._found
         runs = {path.name for path in home.output.glob("*")}
-        metas = [(item["kind"], item["metadata"]) for item in found if item["metadata"]["labels"][RUN] in runs]
+        metas = [(item["kind"], item["metadata"]) for item in labelled if item["metadata"]["labels"][RUN] in runs]
         return [f"{kind} {meta.get('namespace', '')}/{meta['name']}" for kind, meta in metas]
 
 
@@ -61,6 +61,14 @@ def gone_soon(home: Nodeyard, census: Census) -> None:
         select.select([], [], [], 0.25)
 
 
+def unwatched(home: Nodeyard) -> None:
+    """Before a reaper watches nothing is made: there can be the first line of a ledger, which ``gc`` removes."""
+    wait_for(lambda: not home.processes(), "a reaper that was just begun has ended")
+    ledgers = sorted((home.state / "ledgers").glob("*.jsonl"))
+    assert all(len(path.read_text().splitlines()) == 1 for path in ledgers), ledgers
+    assert not ledgers or home("gc").status == 0
+
+
 @dataclass(frozen=True)
 class Canaries:
     """A pod that runs and things named and labelled like those of a run, in somebody else's namespace."""
@@ -69,9 +77,9 @@ class Canaries:
 
     def portrait(self) -> list[Json]:
         """All of it with uids, restarts and versions: the server counts each change that anybody makes."""
-        found = [item for item in objects(FOREIGN, "-n", self.namespace) if not _passing(item)]
+        theirs = [item for item in objects(FOREIGN, "-n", self.namespace) if not _passing(item)]
         (namespace,) = objects("namespace", self.namespace)
-        return [*sorted(found, key=lambda item: (item["kind"], item["metadata"]["name"])), namespace]
+        return [*sorted(theirs, key=lambda item: (item["kind"], item["metadata"]["name"])), namespace]
 
 
 def _passing(item: Json) -> bool:
@@ -110,6 +118,8 @@ def carry_out(trials: Mapping[str, Trial], canaries: Canaries) -> dict[str, list
             runner = trial.begin(trial.home)
             trial.ripe(runner)
             runner.kill()
+            if not found(runner.events(), "reaper-ready"):
+                unwatched(trial.home)
             gone_soon(trial.home, census)
             assert canaries.portrait() == before, "the canaries are not as they were"
             return runner.events()

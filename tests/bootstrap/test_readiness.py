@@ -202,6 +202,16 @@ def test_silence_at_identification_is_asked_again_and_conflicts_end_the_wait():
         run_virtual(Case([Watched("a", Client(0.0), NoControl())], on_answer=conflict).wait())
 
 
+def test_why_a_node_that_answers_was_never_identified_is_told():
+    async def on_answer(node: str) -> None:
+        raise NodeUnreachable("tells no peer_id")
+
+    case = Case([Watched("a", Client(0.0), NoControl())], on_answer=on_answer)
+    with pytest.raises(NotReady) as raised:
+        run_virtual(case.wait())
+    assert "a: who it is could not be found out: tells no peer_id" in raised.value.evidence
+
+
 def test_cancellation_ends_all_watching():
     async def main() -> None:
         case = Case([Watched("a", Client(999.0), Control(), managed=True)])

@@ -183,6 +183,13 @@ def test_an_ethereum_node_is_a_chain_that_takes_transactions() -> None:
     run_virtual(go())
 
 
+def test_a_node_is_not_a_peer_of_its_own() -> None:
+    """Software whose nodes gossip lists all members, itself as well."""
+    kind = toy("peer_id: {get: /p, find: me}\npeers: {get: /p, find: all}\n")
+    node = answer("/p", json={"me": "b", "all": ["a", "b", "c"]})
+    assert run_virtual(client(kind, node).peers(timeout=1)) == ("a", "c")
+
+
 def test_a_method_that_a_node_lacks_is_refused_and_an_optional_fact_stays_unsaid() -> None:
     few = {
         name: value for name, value in recorded.ETHEREUM.items() if name not in ("admin_peers", "web3_clientVersion")

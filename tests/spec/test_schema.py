@@ -36,7 +36,8 @@ SEEN_BY_THE_LOADER_ALONE = frozenset(
         # one part of a scenario against another
         "attached-quorum-above", "duplicate-external-names", "duplicate-node-names", "local-port-range",
         "local-ports-twice", "name-without-index", "parallel-targets", "quorum-above", "run-beside-steps",
-        "run-short-targets", "selectors-never-met", "source-aware-above", "source-aware-none-of-class",
+        "leader-without-roles", "run-short-targets", "selectors-never-met", "source-aware-above",
+        "source-aware-none-of-class",
         "step-quorum-above", "unknown-nodes",
     }
 )  # fmt: skip

@@ -16,6 +16,7 @@ from nodeyard.app.credential_checks import Credentials
 from nodeyard.app.kind_files import is_file_word
 from nodeyard.app.selector_checks import FEWER, Declared
 from nodeyard.domain.document import Document, Path_, closest, nearest
+from nodeyard.domain.node_client import ReportsRole
 from nodeyard.domain.node_handle import OriginClass
 from nodeyard.domain.policy import FIELDS_OF_POLICY, Member, ReadinessSpec, needs
 from nodeyard.domain.scenario_spec import (
@@ -28,7 +29,7 @@ from nodeyard.domain.scenario_spec import (
     managed_names,
     node_groups,
 )
-from nodeyard.domain.selectors import WORDS, Selector, SelectorKind
+from nodeyard.domain.selectors import LIVE_ROLE, WORDS, Selector, SelectorKind
 from nodeyard.domain.sources import Attached, ExternalNode, NodeGroup, Scalar
 from nodeyard.domain.user_code import FunctionRef
 from nodeyard.errors.base import NodeyardError
@@ -199,6 +200,17 @@ class _Checker:
                     yield here, f"there is no node '{word}'", _near(word, self.names, WORDS)
             if isinstance(value, Selector) and (complaint := self.declared.too_few(value)):
                 yield (here, *complaint)
+            elif isinstance(value, Selector) and value.kind in LIVE_ROLE and (silent := self._without_roles()):
+                yield here, f"'{value}' can mean no node: {silent}", "choose nodes by name, 'any' or 'all'"
+
+    def _without_roles(self) -> str:
+        """Why no node of the scenario can be asked for its role; an empty text where one can, or a kind is unknown."""
+        named = {group.kind or self.spec.kind for group in node_groups(self.spec)}
+        named |= {node.kind or self.spec.kind for node in self.spec.source.external}
+        kinds = [self._known_kind(name) for name in sorted(named)]
+        if any(kind is None or ReportsRole in kind.protocols for kind in kinds):
+            return ""
+        return f"nodes of kind {' and '.join(sorted(named))} do not tell their role"
 
     def _enough(self, options: FaultOptions, path: Path_) -> Found:
         """What a fault must not harm counts too."""

@@ -49,6 +49,8 @@ class Progress:
     ready: bool = False
     lost: str | None = None
     exit: NodeState | None = None
+    unknown: str = ""
+    """Why a node that answers could not be identified."""
 
 
 @dataclass
@@ -133,7 +135,7 @@ class Barrier:
                 if (before.rung, before.detail) != (seen.probe.rung, seen.probe.detail):
                     self._tell_probe(node.id, seen)
                 if seen.probe.rung >= Rung.API_ANSWERS and not answered and self.on_answer is not None:
-                    answered = await self._answered(node.id)
+                    answered = await self._answered(node.id, seen)
                 seen.good = seen.good + 1 if seen.probe.ready else 0
                 if seen.probe.fatal is not None:
                     seen.lost = seen.probe.fatal
@@ -159,15 +161,17 @@ class Barrier:
         except NodeyardError as error:
             return Probe(False, Rung.ALIVE, error.message)
 
-    async def _answered(self, node: str) -> bool:
+    async def _answered(self, node: str, seen: Progress) -> bool:
         """Whether the node could be identified at this answer; conflicts are raised, silence is tried again."""
         assert self.on_answer is not None
         try:
             outcome = self.on_answer(node)
             if asyncio.iscoroutine(outcome):
                 await outcome
-        except ProviderError:
+        except ProviderError as error:
+            seen.unknown = error.message
             return False
+        seen.unknown = ""
         return True
 
     async def _watch_exit(self, control: ReportsExit, seen: Progress, changed: asyncio.Event) -> None:
@@ -200,6 +204,8 @@ class Barrier:
             seen = self.progress[node.id]
             state = f" ({seen.lost})" if seen.lost else ""
             evidence.append(f"{node.id}: reached '{seen.probe.rung.label}'{state}; last answer: {seen.probe.detail}")
+            if seen.unknown:
+                evidence.append(f"{node.id}: who it is could not be found out: {seen.unknown}")
             evidence += [f"{node.id} log: {line}" for line in await last_lines(node.control)]
         evidence += [f"{name}: never found" for name in laggards if name not in self.progress]
         if len(waiting) > 20:

@@ -42,7 +42,8 @@ Questions = Mapping[Path_, Question]
 
 
 HEIGHT: Path_ = ("height",)
-FACTS: tuple[Path_, ...] = (("peer_id",), ("role",), ("network", "id"), ("network", "genesis"),
+PEER_ID: Path_ = ("peer_id",)
+FACTS: tuple[Path_, ...] = (PEER_ID, ("role",), ("network", "id"), ("network", "genesis"),
                             ("network", "protocol"), ("version",), HEIGHT)  # fmt: skip
 
 
@@ -210,9 +211,12 @@ class _Role(DeclaredClient):
 
 class _Peers(DeclaredClient):
     async def peers(self, *, timeout: float) -> tuple[str, ...]:
-        """The file's ``peers``."""
-        value, answer = await self._pick(("peers",), timeout=timeout)
-        return picking.texts_of(value, "peers", answer)
+        """The file's ``peers`` but the node itself, which some software counts among them."""
+        budget = _Budget(timeout)
+        value, answer = await self._pick(("peers",), timeout=budget.left)
+        said = await self._said((PEER_ID,), timeout=budget.left)
+        own = self._fact(PEER_ID, *said[PEER_ID]) if PEER_ID in said else None
+        return tuple(peer for peer in picking.texts_of(value, "peers", answer) if peer != own)
 
 
 class _PeerCount(DeclaredClient):

@@ -69,6 +69,7 @@ class Commands:
         ("role: {get: /r}", {"ReportsRole"}),
         ("peers: {get: /p}", {"PeerView"}),
         ("peer_count: {get: /p}", {"CountsPeers"}),
+        ("metrics: {get: /m}", {"ReportsMetrics"}),
         ("digest: {state: {get: /d}}", {"StateDigest"}),
         ("key_value: {get: {get: /k}, put: {put: /k}}", {"KeyValue"}),
         (
@@ -181,6 +182,14 @@ def test_an_ethereum_node_is_a_chain_that_takes_transactions() -> None:
         assert (said.network.id, said.network.genesis, said.network.api) == ("31337", recorded.GENESIS, "anvil/v1.7.1")
 
     run_virtual(go())
+
+
+def test_metrics_are_the_whole_text_and_a_refusal_is_no_metrics() -> None:
+    kind = toy("metrics: {get: /metrics}\n")
+    text = "# TYPE up gauge\nup 1\n"
+    assert run_virtual(client(kind, answer("/metrics", text=text)).metrics(timeout=1)) == text
+    with pytest.raises(NodeRefused):
+        run_virtual(client(kind, answer("/metrics", text="off", status=404)).metrics(timeout=1))
 
 
 def test_a_node_is_not_a_peer_of_its_own() -> None:

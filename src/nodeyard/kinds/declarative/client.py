@@ -23,6 +23,7 @@ from nodeyard.domain.node_client import (
     PeerView,
     Probe,
     ReportsHeight,
+    ReportsMetrics,
     ReportsRole,
     Rung,
     StateDigest,
@@ -226,6 +227,12 @@ class _PeerCount(DeclaredClient):
         return picking.whole_number_of(value, "peer count", answer)
 
 
+class _Metrics(DeclaredClient):
+    async def metrics(self, *, timeout: float) -> str:
+        """The answer to the file's ``metrics``."""
+        return good(await self._asker.ask(self._questions[("metrics",)], timeout=timeout)).text
+
+
 class _Digest(DeclaredClient):
     async def digest(self, *, timeout: float) -> Mapping[str, str]:
         """Every text under the file's ``digest``."""
@@ -324,6 +331,8 @@ def parts_of(file: KindFile) -> dict[type, type[DeclaredClient]]:
         parts[PeerView] = _Peers
     if file.peer_count is not None:
         parts[CountsPeers] = _PeerCount
+    if file.metrics is not None:
+        parts[ReportsMetrics] = _Metrics
     if file.digest:
         parts[StateDigest] = _Digest
     if file.key_value is not None:

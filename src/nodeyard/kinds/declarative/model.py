@@ -293,6 +293,7 @@ class KindFile(Spec):
     height: Pick | None = Field(default=None, description="length of its history; a number, or 0x with hex digits")
     peers: Pick | None = Field(default=None, description="list of the ids of its peers")
     peer_count: Pick | None = Field(default=None, description="how many peers it has; a number, as for 'height'")
+    metrics: Ask | None = Field(default=None, description="what it counts, in the text format of Prometheus")
     digest: dict[Name, Pick] = Field(default_factory=dict, description="texts that are equal on nodes with equal state")
     block: BlockAsk | None = Field(default=None, description="the block at a height")
     key_value: KeyValueCalls | None = None

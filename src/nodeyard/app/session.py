@@ -112,7 +112,7 @@ class Session:
         journal = Journal(self.folder.journal, clock=clock, redactor=self.redactor)
         try:
             self.emit = EventBus(journal, [self.exits, self.faults, *request.observers])
-            self.emit(self._run_started(self.folder))
+            started = self._run_started(self.folder)
             self.history_file = HistoryFile(self.folder.history, redactor=self.redactor)
             self.history = History(clock, start=journal.zero, sink=self._keep_call)
             gate = ReaperGate()
@@ -121,6 +121,7 @@ class Session:
                 environment = settings.environment
                 self.link = ReaperLink(self.ledger, gate, clock=clock, environment=environment, emit=self.emit)
                 async with self.link, HttpTransport(secrets, self._loaded.base) as transport:
+                    self.emit(started)  # from its first word on, a run has a process that watches over it
                     self._wire(transport, secrets)
                     try:
                         yield self

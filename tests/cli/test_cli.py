@@ -13,6 +13,7 @@ import pytest
 
 from nodeyard.cli.group import VERBS, invoke, nodeyard
 from nodeyard.errors.base import ExitStatus
+from nodeyard.observability.schemas import schema_names
 
 GOOD = """
 nodeyard: 1
@@ -148,9 +149,36 @@ def test_kinds_and_schemas_are_documents(capsys: pytest.CaptureFixture[str]) -> 
     assert "etcd" in {kind["name"] for kind in document(capsys)["kinds"]}
     assert invoke(["kinds"]) == 0
     assert "k8s" in capsys.readouterr().out
-    for what in ("scenario", "inventory", "verdict", "journal", "history", "plan", "versions"):
+    for what in ("scenario", "kind", *schema_names()):
         assert invoke(["schema", what]) == 0
         assert "$schema" in document(capsys)
+
+
+def test_every_schema_is_named_where_people_look(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["schema", "--help"]) == 0
+    told = capsys.readouterr().out
+    docs = Path(__file__).parents[2] / "docs"
+    command_line = (docs / "cli.md").read_text(encoding="utf-8").partition("### `schema`")[2].partition("###")[0]
+    files = (docs / "files.md").read_text(encoding="utf-8").partition("`nodeyard schema NAME`")[2].partition("```")[0]
+    for what in ("scenario", "kind", *schema_names()):
+        assert what in told
+        assert f"`{what}`" in command_line
+        assert f"`{what}`" in files
+
+
+@pytest.mark.parametrize(("run", "said"), [("latest", "no run is up"), ("r7", "no run 'r7' is up")])
+@pytest.mark.parametrize("verb", [["exec", "{run}", "n0", "--", "pwd"], ["down", "{run}"]])
+def test_what_needs_a_run_that_is_up_says_so(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: list[str],
+    run: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("NODEYARD_STATE_DIR", str(here / "state"))
+    assert invoke([word.format(run=run) for word in verb]) == ExitStatus.USAGE
+    assert f"error: {said} [" in capsys.readouterr().err
 
 
 def test_nothing_stands(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,10 +24,10 @@ def test_failures_are_told_by_class_with_the_command_that_repeats_the_first() ->
     }  # fmt: skip
     assert [line.text for line in repeats.lines()] == [
         "1 of 5 runs of kv passed (20 %)",
-        "  node: 2 runs, the first with seed 2: linearizable: no order",
+        "  failure class node: 2 runs, the first with seed 2: linearizable: no order",
         "    again: nodeyard run s.yaml --seed 2",
-        "  framework: 1 run, the first with seed 5",
-        "  infrastructure: 1 run, the first with seed 4: n0 did not start",
+        "  failure class framework: 1 run, the first with seed 5",
+        "  failure class infrastructure: 1 run, the first with seed 4: n0 did not start",
         "    again: nodeyard run s.yaml --seed 4",
     ]
 

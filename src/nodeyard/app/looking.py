@@ -160,8 +160,12 @@ def standing_ledger(settings: Settings, run: str) -> Path:
         close = [max(names, key=lambda name: (folder / f"{name}{ledgers.SUFFIX}").stat().st_mtime)]
     if len(close) == 1:
         return folder / f"{close[0]}{ledgers.SUFFIX}"
-    fact = f"'{run}' is the beginning of several runs" if close else f"there is no run '{run}' to take down"
+    fact = f"'{run}' is the beginning of several runs" if close else _none_stands(run)
     raise UsageError(fact, evidence=close or names[-10:], hint="'nodeyard ps' lists what runs")
+
+
+def _none_stands(run: str) -> str:
+    return "no run is up" if run == "latest" else f"there is no run '{run}' that is up"
 
 
 async def take_down(settings: Settings, run: str) -> tuple[str, CleanupReport]:

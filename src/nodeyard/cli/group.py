@@ -25,7 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "attach": ("read", "Discover borrowed nodes and show their inventory."),
     "report": ("look", "Write the report of a run again from its journal."),
     "gc": ("end", "Remove what dead runs left behind."),
-    "schema": ("start", "Print a JSON Schema: of scenarios, or of a run's files."),
+    "schema": ("start", "Print a JSON Schema: of scenarios, kind files, or a run's files."),
     "kinds": ("start", "List what is installed: kinds, sources, steps, checks."),
 }
 """Each verb: its module below ``cli.verbs``, and what ``--help`` says of it."""

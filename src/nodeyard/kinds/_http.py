@@ -28,6 +28,7 @@ from nodeyard.errors.base import InternalError
 from nodeyard.kinds._http_errors import Attempt, translate
 from nodeyard.kinds._tcp import exchange, host_and_port
 from nodeyard.kinds._tls import TlsContexts
+from nodeyard.kinds._wording import excerpt
 from nodeyard.ports.transport import Reply
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class HttpTransport:
         if reply.status == 400 and any(text in reply.text for text in HTTPS_EXPECTED):
             raise errors.TlsFailed(
                 f"{reply.url} expects TLS, and was spoken to without",
-                evidence=[" ".join(reply.text.split())[:120]],
+                evidence=[excerpt(reply.text)],
                 hint="write the endpoint with https:// and name its authority under 'tls: {ca: ...}'",
             )
         return reply

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.errors import provider as errors
 from nodeyard.kinds._tls import tls_reason
+from nodeyard.kinds._wording import excerpt, seconds
 
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
@@ -45,7 +46,7 @@ def translate(error: Exception, attempt: Attempt) -> errors.ProviderError:
         return errors.NodeAnswerInvalid(
             f"{attempt.url} answered something that is not HTTP",
             operation=attempt.operation,
-            evidence=[" ".join(str(error.message).split())[:120]],
+            evidence=[excerpt(str(error.message))],
             hint="is this the node's API port, and not that of its peers?",
         )
     if isinstance(error, aiohttp.InvalidURL | ValueError):
@@ -60,12 +61,12 @@ def translate(error: Exception, attempt: Attempt) -> errors.ProviderError:
 def _timed_out(attempt: Attempt) -> errors.NodeUnreachable:
     if attempt.sent:
         return errors.NodeTimeout(
-            f"{attempt.url} gave no answer within {attempt.timeout:g} s",
+            f"{attempt.url} gave no answer within {seconds(attempt.timeout)}",
             operation=attempt.operation,
             hint="the node accepted the request and may have carried it out; is it paused, or without a quorum?",
         )
     return errors.NodeUnreachable(
-        f"no connection to {attempt.url} within {attempt.timeout:g} s",
+        f"no connection to {attempt.url} within {seconds(attempt.timeout)}",
         operation=attempt.operation,
         hint="is the address right, and does a firewall drop packets on the way?",
     )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from nodeyard.domain.identity import DEFAULT_PORTS
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt, seconds
 
 CHUNK = 65536
 
@@ -67,12 +68,12 @@ async def exchange(
 def _silent(where: str, timeout: float, got: bytes, *, begun: bool) -> errors.NodeUnreachable:
     if not begun:
         return errors.NodeUnreachable(
-            f"no connection to {where} within {timeout:g} s",
+            f"no connection to {where} within {seconds(timeout)}",
             hint="is the address right, and does a firewall drop packets on the way?",
         )
-    said = " ".join(got[:200].decode("utf-8", "backslashreplace").split())[:120]
+    said = excerpt(got[:200].decode("utf-8", "backslashreplace"))
     return errors.NodeTimeout(
-        f"{where} gave no complete answer within {timeout:g} s",
+        f"{where} gave no complete answer within {seconds(timeout)}",
         evidence=[f"it said: {said or '(nothing)'}"],
         hint="the node accepted the connection; is it paused, or does it speak another protocol there?",
     )

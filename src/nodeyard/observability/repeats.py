@@ -83,7 +83,9 @@ class Repeats:
         for name, failures in self.classes.items():
             first = next(run for run in self.runs if CLASS_OF.get(run.status) == name)
             said = f": {first.reason}" if first.reason else ""
-            lines.append(Line(f"  {name}: {_runs(failures)}, the first with seed {first.seed}{said}", "bad"))
+            lines.append(
+                Line(f"  failure class {name}: {_runs(failures)}, the first with seed {first.seed}{said}", "bad")
+            )
             lines += [Line(f"    again: {first.repeat}", "strong")] if first.repeat else []
         return tuple(lines)
 

@@ -46,7 +46,10 @@ def _name_of(file: Path) -> str:
 @click.argument("what", default="scenario")
 @options.json_option
 def schema_verb(what: str, as_json: bool) -> int:  # a schema is JSON either way; the option tells how errors look
-    """Print a JSON Schema: of scenarios, of kind files, or of a file of a run (inventory, verdict, journal, ...)."""
+    """Print a JSON Schema: of scenarios, of kind files, or of a file of a run.
+
+    WHAT is scenario (if it is left out), kind, inventory, verdict, journal, plan, history or versions.
+    """
     from nodeyard.errors.validation import UsageError
     from nodeyard.observability.schemas import schema, schema_names
 

@@ -13,6 +13,7 @@ from typing import Any
 from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.node_client import Block
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt
 from nodeyard.ports.transport import Reply
 
 UNCERTAIN = ("timed out waiting", "timeout waiting")
@@ -178,7 +179,7 @@ def refusal(reply: Reply, error: Mapping[str, Any]) -> errors.ProviderError:
 
 
 def not_cometbft(reply: Reply, why: str) -> errors.NodeAnswerInvalid:
-    start = " ".join(reply.text.split())[:120]
+    start = excerpt(reply.text)
     return errors.NodeAnswerInvalid(
         f"{reply.url} does not answer like CometBFT: {why}",
         evidence=[f"HTTP {reply.status}: {start or '(an empty body)'}"],

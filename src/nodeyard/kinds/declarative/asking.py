@@ -14,6 +14,7 @@ from typing import Any
 
 from nodeyard.domain.launch_plan import Endpoint
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt, seconds
 from nodeyard.kinds.declarative import picking
 from nodeyard.kinds.declarative.model import Ask, Call, Check, CompareAndSetCall, Get, KindFile, Pick
 from nodeyard.kinds.declarative.picking import Answer
@@ -65,7 +66,7 @@ class Question:
         way = self.ask.way
         said = getattr(self.ask, way)
         text = " ".join(said) if isinstance(said, tuple) else str(said)
-        return f"{way} {' '.join(text.split())[:60]}"
+        return f"{way} {excerpt(text, 60)}"
 
 
 FIELDS = ("get", "post", "put", "delete", "path", "tcp", "body")
@@ -137,7 +138,9 @@ class Asker:
         if isinstance(said, dict) and said.get("error") is not None:
             error = said["error"]
             message = error.get("message") if isinstance(error, dict) else error
-            raise errors.NodeRefused(f"{answer.where} was refused: {str(message)[:200]}", evidence=[answer.quoted])
+            raise errors.NodeRefused(
+                f"{answer.where} was refused: {excerpt(str(message), 200)}", evidence=[answer.quoted]
+            )
         if not isinstance(said, dict) or "result" not in said:
             raise answer.invalid("answered no result of JSON-RPC")
         return Answer(json.dumps(said["result"]), answer.where)
@@ -157,7 +160,7 @@ class Asker:
             async with asyncio.timeout(timeout):
                 done = await self._beside.commands.exec(argv, timeout=timeout)
         except TimeoutError:
-            raise errors.NodeTimeout(f"'{argv[0]}' did not end within {timeout:g} s") from None
+            raise errors.NodeTimeout(f"'{argv[0]}' did not end within {seconds(timeout)}") from None
         if done.status != 0:
             said = [f"it said: {line}" for line in (done.stderr or done.stdout).splitlines()[-3:]]
             raise errors.NodeRefused(f"'{argv[0]}' beside it ended with status {done.status}", evidence=said)

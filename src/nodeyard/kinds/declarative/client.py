@@ -31,6 +31,7 @@ from nodeyard.domain.node_client import (
     Value,
 )
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt
 from nodeyard.kinds.declarative import picking
 from nodeyard.kinds.declarative.asking import Asker, NotPermitted, Question, good
 from nodeyard.kinds.declarative.model import RUNGS, BlockAsk, Call, Check, CompareAndSetCall, Get, KindFile, Pick
@@ -103,17 +104,17 @@ class DeclaredClient:
         question = self._questions["ready", position]
         answer = good(await look.answer(question))
         if check.log is not None:
-            return bool(answer.text), answer.text[:120] or f"no line of its log has '{check.log}'"
+            return bool(answer.text), excerpt(answer.text) or f"no line of its log has '{check.log}'"
         if check.match is not None:
             hit = picking.matches(check.match, answer.text)
             said = (
                 f"'{check.match}' is not in the answer ({answer.quoted})" if hit is None else " ".join(hit[0].split())
             )
-            return hit is not None, f"{question.label}: {said[:100]}"
+            return hit is not None, f"{question.label}: {excerpt(said, 100)}"
         if check.find is None:
             return True, f"{question.label}: {answer.quoted}"
         found = picking.found_in(check.find, answer)
-        shown = json.dumps(found)[:80]
+        shown = excerpt(json.dumps(found), 80)
         if picking.is_true(found):
             return True, f"{question.label}: {answer.quoted}"
         return False, f"{question.label}: '{check.find}' gives {shown} ({answer.quoted})"

@@ -17,9 +17,9 @@ import jmespath
 from jmespath import exceptions, functions
 
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt
 from nodeyard.kinds.declarative.model import Pick, When
 
-SHOWN = 120
 NUMBER = re.compile(r"[+-]?[0-9]{1,100}|0x[0-9a-fA-F]{1,100}")
 
 
@@ -47,7 +47,7 @@ class Answer:
     @property
     def quoted(self) -> str:
         """Its start on one line."""
-        start = " ".join(self.text[: 4 * SHOWN].split())[:SHOWN] or "(an empty answer)"
+        start = excerpt(self.text) or "(an empty answer)"
         return f"HTTP {self.status}: {start}" if self.status is not None else f"it said: {start}"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from nodeyard.domain.identity import NetworkFacts
 from nodeyard.domain.node_client import Identification, Probe, Rung, Value
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt
 from nodeyard.kinds.etcd import wire
 from nodeyard.kinds.etcd.cluster import ClusterDoor
 from nodeyard.ports.kind import EndpointOf
@@ -166,7 +167,7 @@ class EtcdClient:
         if isinstance(answer, dict) and answer.get("health") in ("true", True):
             return ""
         reason = answer.get("reason") if isinstance(answer, dict) else None
-        return f"/health says {str(reason or reply.text.strip())[:120]}"
+        return f"/health says {excerpt(str(reason or reply.text))}"
 
     async def _post(self, path: str, body: Mapping[str, Any], *, timeout: float) -> Reply:
         return await self._transport.request(self._endpoint(PORT), "POST", path, json=body, timeout=timeout)

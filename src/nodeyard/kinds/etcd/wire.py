@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodeyard.errors import provider as errors
+from nodeyard.kinds._wording import excerpt
 from nodeyard.ports.transport import Reply
 
 CERTAIN_CODES = frozenset({3, 5, 6, 7, 8, 9, 11, 12, 16})
@@ -168,7 +169,7 @@ def answer_of(reply: Reply, *, writes: bool = False) -> dict[str, Any]:
     if writes and reply.status in (502, 503, 504) and not _is_error(reply):
         raise errors.NodeTimeout(
             f"something in front of {reply.url} answered HTTP {reply.status}",
-            evidence=[" ".join(reply.text.split())[:120]],
+            evidence=[excerpt(reply.text)],
             hint="the node itself may have carried the request out",
         )
     answer = reply.json()
@@ -204,7 +205,7 @@ def refusal(reply: Reply, answer: Mapping[str, Any], *, writes: bool) -> errors.
 
 
 def not_etcd(reply: Reply, why: str) -> errors.NodeAnswerInvalid:
-    start = " ".join(reply.text.split())[:120]
+    start = excerpt(reply.text)
     return errors.NodeAnswerInvalid(
         f"{reply.url} does not answer like etcd: {why}",
         evidence=[f"HTTP {reply.status}: {start or '(an empty body)'}"],

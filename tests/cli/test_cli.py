@@ -166,7 +166,7 @@ def test_every_schema_is_named_where_people_look(capsys: pytest.CaptureFixture[s
         assert f"`{what}`" in files
 
 
-@pytest.mark.parametrize(("run", "said"), [("latest", "no run is up"), ("r7", "no run 'r7' is up")])
+@pytest.mark.parametrize(("run", "said"), [("latest", "no run is up"), ("r7", "there is no run 'r7' that is up")])
 @pytest.mark.parametrize("verb", [["exec", "{run}", "n0", "--", "pwd"], ["down", "{run}"]])
 def test_what_needs_a_run_that_is_up_says_so(
     here: Path,

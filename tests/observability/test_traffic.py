@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from nodeyard.domain import events as ev
 from nodeyard.domain.history import INVOKE, Call, HistoryRecord, Outcome
+from nodeyard.expectations._history import ended
+from nodeyard.expectations.latency import LatencyOptions, judged
 from nodeyard.observability.counterexample import drawing
 from nodeyard.observability.report import report_from_journal, write_report
-from nodeyard.observability.traffic import COLUMNS, ROWS, Traffic, row_of, summarised, traffic_of
+from nodeyard.observability.traffic import COLUMNS, ROWS, Traffic, row_of, summarised, traffic_of, waited
 
 from . import stories
 
@@ -54,7 +56,7 @@ def test_every_operation_is_counted_once(found: list[Call]) -> None:
     for outcome, counts in ((Outcome.OK, made.ok), (Outcome.FAIL, made.fail), (Outcome.INFO, made.info)):
         assert sum(counts) == sum(call.outcome is outcome for call in found)
     assert made.count == len(found)
-    assert sum(count for _, _, count in made.cells) == sum(made.ok)
+    assert sum(count for _, _, count in made.cells) == sum(map(waited, found))
     assert len(made.marks) + made.left_out == sum(call.outcome is not Outcome.OK for call in found)
     assert len(made.ok) <= COLUMNS
     assert all(0 <= x < COLUMNS and 0 <= y < ROWS for x, y, _ in made.cells)
@@ -75,7 +77,24 @@ def test_an_empty_history_has_no_summary() -> None:
     assert summarised([]) is None
 
 
-def test_percentiles_are_of_successful_operations_from_the_intended_time() -> None:
+def test_a_stall_that_ended_info_shows_as_the_latency_check_counts_it(tmp_path: Path) -> None:
+    found = [Call(i, 0, None, "read", "k", None, i * 0.01, i * 0.01, i * 0.01 + 0.005, Outcome.OK) for i in range(50)]
+    found.append(Call(50, 0, None, "read", "k", None, 0.5, 0.5, 1.5, Outcome.INFO))
+    found.append(Call(51, 0, None, "read", "k", None, 0.5, 0.5, inf, Outcome.INFO))
+    made = summary(found)
+    [row] = made.operations
+    assert (row.p50, row.p99, row.most) == (0.005, 1.0, 1.0)
+    checked = judged(LatencyOptions.model_validate({"use": "latency", "max": "900ms"}), ended(found, None))
+    assert "read max is 1000.0 ms, over 900ms" in checked.reason
+    assert max(value for value in made.p99 if value is not None) == 1.0
+    assert row_of(1.0) in {y for _, y, _ in made.cells}
+    page = report_from_journal(
+        stories.records([(1.5, ev.HistorySummarised(operations=made.count, summary=made.document()))], tmp_path)
+    )
+    assert "info with the time that it was waited for" in page
+
+
+def test_percentiles_are_from_the_intended_time_and_leave_out_refusals() -> None:
     found = [Call(i, 0, None, "read", "k", None, 0.0, 0.5, 0.001 * i, Outcome.OK) for i in range(1, 101)]
     found.append(Call(0, 0, None, "read", "k", None, 0.0, 0.0, 99.0, Outcome.FAIL))
     [row] = summary(found).operations

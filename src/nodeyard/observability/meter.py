@@ -14,7 +14,7 @@ WINDOW = 5
 
 @dataclass(frozen=True)
 class Reading:
-    """``rate`` of completions per second and latencies of successful ones in seconds, over the last seconds.
+    """``rate`` of completions per second, and latencies in seconds of what was not refused, over the last seconds.
 
     The counts are of the whole run; ``open`` operations wait for an answer.
     """
@@ -55,7 +55,7 @@ class Meter:
             self._counts[outcome] += 1
             second = self._second(int(record.at))
             second.done += 1
-            if outcome is Outcome.OK:
+            if outcome is not Outcome.FAIL:  # as the report and the check ``latency`` count
                 second.latencies.append(record.at - record.intended)
 
     def _second(self, at: int) -> _Second:

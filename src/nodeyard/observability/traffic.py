@@ -27,7 +27,7 @@ MOST_MARKS = 300
 
 @dataclass(frozen=True)
 class OperationRow:
-    """One kind of operation. Latencies in seconds from the intended time, of successful ones; ``None`` without any."""
+    """One kind of operation. Latencies in seconds from the intended time, of those that ``waited``."""
 
     op: str
     ok: int
@@ -57,7 +57,7 @@ class Traffic:
     """A history in bins of ``bin`` seconds from ``start``.
 
     ``ok``, ``fail`` and ``info`` count completions in each bin (an operation without one counts where it was invoked).
-    ``p50`` and ``p99`` are latencies in seconds of the successful operations invoked in the bin, ``None`` without any.
+    ``p50`` and ``p99`` are latencies in seconds of the operations invoked in the bin that ``waited``, or ``None``.
     ``cells`` are (bin, row, count) of the same operations over the latency scale.
     """
 
@@ -142,7 +142,7 @@ def summarised(calls: Sequence[Call]) -> Traffic | None:
     cells: Counter[tuple[int, int]] = Counter()
     for call in calls:
         counts[call.outcome][column(call.completed if isfinite(call.completed) else call.invoked)] += 1
-        if call.outcome is Outcome.OK:
+        if waited(call):
             at = column(call.invoked)
             latencies[at].append(call.latency)
             cells[at, row_of(call.latency)] += 1
@@ -161,6 +161,14 @@ def summarised(calls: Sequence[Call]) -> Traffic | None:
         marks=marks,
         left_out=left_out,
     )
+
+
+def waited(call: Call) -> bool:
+    """Whether its time counts as a latency: as for the check ``latency``, so that a page and a verdict say the same.
+
+    What ended ``info`` counts with the time that it was waited for; a refusal, and what has no end, tell no latency.
+    """
+    return call.outcome is not Outcome.FAIL and isfinite(call.completed)
 
 
 def row_of(latency: float) -> int:
@@ -184,7 +192,7 @@ def _rows(calls: Sequence[Call]) -> tuple[OperationRow, ...]:
     rows = []
     for op, found in sorted(by_op.items()):
         counts = Counter(call.outcome for call in found)
-        took = sorted(call.latency for call in found if call.outcome is Outcome.OK)
+        took = sorted(call.latency for call in found if waited(call))
         rows.append(
             OperationRow(
                 op, counts[Outcome.OK], counts[Outcome.FAIL], counts[Outcome.INFO],

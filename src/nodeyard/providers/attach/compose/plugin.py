@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from nodeyard.domain.capability import Capability
@@ -10,6 +11,7 @@ from nodeyard.ports.attach import AttachProvider
 from nodeyard.ports.ledger import Remover
 from nodeyard.ports.node_control import WHOLE_CONTROL
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.extras import needed
 from nodeyard.providers.attach.compose.options import ComposeAttachOptions
 
 
@@ -22,8 +24,9 @@ class ComposeAttachPlugin:
     capabilities: ClassVar[frozenset[Capability]] = WHOLE_CONTROL - {Capability.PATCH, Capability.WIPE}
 
     def create(self, options: AttachOptions, context: PluginContext) -> AttachProvider:
-        """Raises ``TypeError`` for options of another plugin: a defect of the caller."""
-        from nodeyard.providers.attach.compose.provider import ComposeProvider
+        """Raises ``SourceUnsupported`` where the extra is not installed; ``TypeError``: a defect of the caller."""
+        with _extra():
+            from nodeyard.providers.attach.compose.provider import ComposeProvider
 
         if not isinstance(options, ComposeAttachOptions):
             raise TypeError(f"compose attach takes ComposeAttachOptions, not {type(options).__name__}")
@@ -31,6 +34,11 @@ class ComposeAttachPlugin:
 
     def remover(self) -> Remover:
         """Undoes what controls of this provider did to borrowed containers."""
-        from nodeyard.providers.attach.compose.remover import ComposeAttachRemover
+        with _extra():
+            from nodeyard.providers.attach.compose.remover import ComposeAttachRemover
 
         return ComposeAttachRemover()
+
+
+def _extra() -> AbstractContextManager[None]:
+    return needed("compose attach", "aiodocker", extra="docker")

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.sources import AttachOptions
-from nodeyard.errors.validation import SourceUnsupported
 from nodeyard.ports.attach import AttachProvider
 from nodeyard.ports.ledger import Remover
 from nodeyard.ports.plugins import PluginContext
+from nodeyard.providers._clients.extras import needed
 from nodeyard.providers.attach.k8s.options import K8sAttachOptions
 from nodeyard.providers.attach.k8s.remover import NothingToUndo
 
@@ -28,14 +28,8 @@ class K8sAttachPlugin:
         """A provider for one run. Does nothing yet. Raises ``SourceUnsupported`` where the extra is not installed."""
         if not isinstance(options, K8sAttachOptions):
             raise TypeError(f"k8s attach takes K8sAttachOptions, not {type(options).__name__}")
-        try:
+        with needed("k8s attach", "lightkube", extra="k8s", beside=("httpx2",)):
             from nodeyard.providers.attach.k8s.provider import K8sProvider
-        except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] not in ("lightkube", "httpx2"):
-                raise
-            raise SourceUnsupported(
-                "k8s attach needs the package lightkube", hint="pip install 'nodeyard[k8s]'"
-            ) from error
         return K8sProvider(options, context)
 
     def remover(self) -> Remover:

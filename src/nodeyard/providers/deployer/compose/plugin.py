@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from nodeyard.domain.capability import Capability
@@ -10,6 +11,7 @@ from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
 from nodeyard.ports.node_control import WHOLE_CONTROL, CanExec
 from nodeyard.ports.plugins import PluginContext, Visit
+from nodeyard.providers._clients.extras import needed
 from nodeyard.providers.deployer.compose.options import ComposeOptions
 
 
@@ -22,8 +24,9 @@ class ComposePlugin:
     capabilities: ClassVar[frozenset[Capability]] = WHOLE_CONTROL
 
     def create(self, options: DeployerOptions, context: PluginContext) -> Deployer:
-        """A deployer for one run. Does nothing yet."""
-        from nodeyard.providers.deployer.compose.deployer import ComposeDeployer
+        """A deployer for one run. Does nothing yet. Raises ``SourceUnsupported`` where the extra is not installed."""
+        with _extra():
+            from nodeyard.providers.deployer.compose.deployer import ComposeDeployer
 
         if not isinstance(options, ComposeOptions):
             raise TypeError(f"the compose deployer needs ComposeOptions, not {type(options).__name__}")
@@ -31,12 +34,18 @@ class ComposePlugin:
 
     def remover(self) -> Remover:
         """Carries out the entries of ``deployer:compose``."""
-        from nodeyard.providers.deployer.compose.remover import ComposeRemover
+        with _extra():
+            from nodeyard.providers.deployer.compose.remover import ComposeRemover
 
         return ComposeRemover()
 
     def visit(self, node: str, visit: Visit) -> CanExec:
         """Commands in the node's running container, and its output."""
-        from nodeyard.providers.deployer.compose.visiting import ComposeVisitor
+        with _extra():
+            from nodeyard.providers.deployer.compose.visiting import ComposeVisitor
 
         return ComposeVisitor(node, visit)
+
+
+def _extra() -> AbstractContextManager[None]:
+    return needed("the compose deployer", "aiodocker", extra="docker")

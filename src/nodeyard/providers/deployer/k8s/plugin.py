@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from nodeyard.domain.capability import Capability
 from nodeyard.domain.sources import DeployerOptions
-from nodeyard.errors.validation import SourceUnsupported
 from nodeyard.ports.deployer import Deployer
 from nodeyard.ports.ledger import Remover
 from nodeyard.ports.node_control import WHOLE_CONTROL, CanExec
 from nodeyard.ports.plugins import Collection, Leftover, PluginContext, Visit
+from nodeyard.providers._clients.extras import needed
 from nodeyard.providers.deployer.k8s.options import K8sOptions
 
 if TYPE_CHECKING:
@@ -55,12 +55,6 @@ class K8sPlugin:
 
 
 def _machinery() -> type[K8sDeployer]:
-    try:
+    with needed("the k8s deployer", "lightkube", extra="k8s", beside=("httpx2",)):
         from nodeyard.providers.deployer.k8s.deployer import K8sDeployer
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("lightkube", "httpx2"):
-            raise
-        raise SourceUnsupported(
-            "the k8s deployer needs the package lightkube", hint="pip install 'nodeyard[k8s]'"
-        ) from error
     return K8sDeployer

@@ -64,6 +64,37 @@ def test_nats_servers_find_each_other_by_their_seeds(nodeyard: Nodeyard) -> None
     assert {node["network"]["id"] for node in inventory["nodes"]} == {f"nats-{inventory['run']}"}
 
 
+def test_a_borrowed_nats_is_entered_only_by_its_grant(nodeyard: Nodeyard) -> None:
+    """Whoever is told of its nodes becomes known to them, which is a change of somebody else's network."""
+    needs("nats-server", "nats-server")
+    first = example(nodeyard, "nats")
+    first.write_text(
+        first.read_text().replace("count: 3", 'count: 1, name: "theirs"').replace("target: n1", "target: all")
+    )
+    assert nodeyard("up", first).status == 0
+    run = nodeyard.only_run().name
+    (theirs,) = json.loads((nodeyard.only_run() / "inventory.json").read_text())["nodes"]
+
+    def second(**more: Any) -> Path:
+        borrowed = {"name": "theirs", "endpoints": theirs["endpoints"], **more}
+        local = {"type": "local", "port_range": [nodeyard.ports[0], nodeyard.ports[-1]]}
+        source = {"mode": "managed", "deployer": local, "nodes": {"count": 1, "name": "ours"}, "external": [borrowed]}
+        content = {"kind": "./kinds/nats.yaml", "name": "entering", "network": {"id": theirs["network"]["id"]}}
+        return nodeyard.write(
+            {**content, "source": source, "expectations": [{"use": "peers", "min": 1}]}, "second.yaml"
+        )
+
+    refused = nodeyard("run", second())
+    assert refused.status == 7, refused.err
+    assert "ours: entering the borrowed nats network makes its nodes know them" in refused.err
+    assert "theirs does not grant 'join'" in refused.err
+    assert "starting" not in refused.err
+    entered = nodeyard("run", second(allow=["join"]))
+    assert entered.status == 0, entered.err + entered.out
+    assert nodeyard("down", run).status == 0
+    assert nodeyard.leftovers() == []
+
+
 def test_a_service_of_ones_own_is_read_and_written_by_templates(nodeyard: Nodeyard) -> None:
     done = nodeyard("run", example(nodeyard, "notes"))
     assert done.status == 0, done.err

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodeyard._aio import tasks
+from nodeyard.bootstrap import validation
 from nodeyard.bootstrap.request import BootstrapRequest
 from nodeyard.domain.capability import ALL_CAPABILITIES, ALWAYS_GRANTED, Capability
 from nodeyard.domain.identity import HostPort, NetworkFacts, host_port
@@ -21,7 +22,7 @@ from nodeyard.errors.provider import NodeUnreachable, ProviderError
 from nodeyard.ports.attach import Discovered, from_external
 from nodeyard.ports.bootstrapped import Binding
 from nodeyard.ports.deployer import KnowsVersions
-from nodeyard.ports.kind import Beside, CanJoin, EndpointOf, KnowsProgram, LooksBeside, NodeKind
+from nodeyard.ports.kind import Beside, EndpointOf, KnowsProgram, LooksBeside, NodeKind
 from nodeyard.ports.node_control import CanExec, HasLogs, NoControl, NodeControl, supported_by
 from nodeyard.ports.protocols import implements
 
@@ -121,7 +122,7 @@ def _borrowed(
     request: BootstrapRequest,
 ) -> Found:
     kind = request.kind(found.kind)
-    joinable = {Capability.JOIN} if implements(kind, CanJoin) else set()
+    joinable = {Capability.JOIN} if validation.takes_grant(kind) else set()
     origin = Origin(
         origin_class,
         source,

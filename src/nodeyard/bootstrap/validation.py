@@ -15,7 +15,8 @@ from nodeyard.domain.node_inventory import Conflict, ConflictKind, NodeInventory
 from nodeyard.domain.policy import NetworkPins
 from nodeyard.domain.selectors import candidates, planned_denials, unknown_names
 from nodeyard.errors.bootstrap import IdentityConflict, Incompatible, OwnershipConflict
-from nodeyard.ports.kind import CanJoin, ChecksMembers, Matters, NodeKind, speaks
+from nodeyard.ports.kind import CanJoin, ChecksMembers, Matters, NodeKind, TellsEntering, speaks
+from nodeyard.ports.protocols import implements
 
 FACTS = ("id", "genesis", "protocol", "api", "auth")
 FACT_LABELS = {"id": "network id", "genesis": "genesis", "protocol": "protocol", "api": "API version", "auth": "auth"}
@@ -172,9 +173,12 @@ def join_problems(
     problems: list[str] = []
     for name, plans in sorted(managed.items()):
         kind, borrowed = kinds[name], borrowed_alone(inventory, name)
-        if not isinstance(kind, CanJoin) or not borrowed:
-            continue
         names = ", ".join(plan.name for plan in plans)
+        if not borrowed or not takes_grant(kind):
+            continue
+        if not implements(kind, CanJoin):
+            problems += _closed(names, name, [n.id for n in borrowed if Capability.JOIN not in n.capabilities])
+            continue
         if not any(Capability.JOIN in node.capabilities for node in borrowed):
             problems.append(
                 f"{names}: joining the borrowed {name} network changes it, and no borrowed node grants 'join'"
@@ -186,6 +190,22 @@ def join_problems(
         if risk:
             problems.append(f"{names}: {risk}")
     return tuple(problems)
+
+
+def takes_grant(kind: NodeKind) -> bool:
+    """Whether nodes of a kind that enter a borrowed network need its grant ``join``."""
+    return implements(kind, CanJoin) or (implements(kind, TellsEntering) and kind.enters_by_grant())
+
+
+def _closed(names: str, kind: str, without: Sequence[str]) -> list[str]:
+    """Each node that newcomers are told of comes to know them, so each has to grant it."""
+    if not without:
+        return []
+    return [
+        f"{names}: entering the borrowed {kind} network makes its nodes know them, and {', '.join(without)} "
+        f"{'does' if len(without) == 1 else 'do'} not grant 'join' - add 'allow: [join]' if their owner agrees; a kind"
+        " file whose nodes change nothing there says 'launch: {entering: free}'"
+    ]
 
 
 def member_problems(

@@ -262,6 +262,14 @@ class CanJoin(Protocol):
 
 
 @runtime_checkable
+class TellsEntering(Protocol):
+    """A kind of which only its description tells whether entering a running network changes that network."""
+
+    def enters_by_grant(self) -> bool:
+        """Whether nodes that are told of a running network's nodes take their grant ``join`` for it. Pure."""
+
+
+@runtime_checkable
 class CanAdopt(Protocol):
     """A kind whose nodes enter a running network by knowing enough of it, without any change on the borrowed side."""
 

@@ -15,9 +15,18 @@ from nodeyard.errors.validation import Problem, SpecInvalid
 from nodeyard.kinds.declarative.asking import Asker, question
 from nodeyard.kinds.declarative.client import DeclaredClient, client_class, parts_of
 from nodeyard.kinds.declarative.model import KindFile, Launch
-from nodeyard.kinds.declarative.templates import TemplateWrong, compiled
+from nodeyard.kinds.declarative.templates import TemplateWrong, compiled, variables_of
 from nodeyard.kinds.declarative.variables import launch_variables
-from nodeyard.ports.kind import Beside, EndpointOf, LooksBeside, Matters, NodeKind, ProgramSpec, RenderRequest
+from nodeyard.ports.kind import (
+    Beside,
+    EndpointOf,
+    LooksBeside,
+    Matters,
+    NodeKind,
+    ProgramSpec,
+    RenderRequest,
+    TellsEntering,
+)
 from nodeyard.ports.transport import Transport
 
 
@@ -54,6 +63,14 @@ class DeclarativeKind:
             )
         wanted = _type_of(known[key])
         return "" if _type_of(value) == wanted or wanted == "a text" else f"Input should be {wanted}"
+
+    def enters_by_grant(self) -> bool:
+        """Whether its nodes are told of others, which then come to know them, and the file does not say otherwise."""
+        launch = self.file.launch
+        if launch is None or launch.entering == "free":
+            return False
+        texts = [*launch.args, *launch.env.values(), *(file.content for file in launch.files.values())]
+        return any("seeds" in variables_of(text) for text in texts)
 
     def material(self, nodes: Sequence[NodePlan], *, mark: RunMark, seed: int, pins: NetworkPins) -> NetworkMaterial:
         """A network id that no other run has, unless the scenario pins one."""
@@ -127,3 +144,4 @@ def _type_of(value: Scalar) -> str:
 if TYPE_CHECKING:
     _KIND: type[NodeKind] = DeclarativeKind
     _BESIDE: type[LooksBeside] = DeclarativeKind
+    _ENTERING: type[TellsEntering] = DeclarativeKind

@@ -89,6 +89,11 @@ class Launch(Spec):
         Annotated[File, BeforeValidator(lambda v: {"content": v} if isinstance(v, str) else v,
                                         json_schema_input_type=File | str)],
     ] = Field(default_factory=dict, description="files below the config folder, by their paths")  # fmt: skip
+    entering: Literal["granted", "free"] = Field(
+        default="granted",
+        description="whether nodes that are told of a borrowed network need its grant 'join', because it comes to know "
+        "them ('granted'), or change nothing there ('free')",
+    )
     image: str | None = Field(default=None, description="default image, for containers and pods")
     stop: Stop = Stop()
     install: str = Field(default="", description="how to get the program, for whoever lacks it")

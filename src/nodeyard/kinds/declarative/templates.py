@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from nodeyard.domain.document import nearest
@@ -87,6 +87,13 @@ class Expression:
         if isinstance(found, jinja2.Undefined):
             raise TemplateWrong(Flaw(1, f"{self.source} gives nothing"))
         return found
+
+
+def variables_of(source: str) -> frozenset[str]:
+    """The variables that a template refers to. Raises ``TemplateWrong``."""
+    if compiled(source).fixed:
+        return frozenset()
+    return frozenset(meta.find_undeclared_variables(_engine().parse(source)))
 
 
 ALONE = re.compile(r"\s*\{\{(?P<expression>((?!\}\}|\{\{).)*)\}\}\s*", re.DOTALL)

@@ -1,0 +1,29 @@
+"""Which kind files make nodes that need the grant of a borrowed network."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support import example, shipped, toy
+
+
+@pytest.mark.parametrize(
+    ("launch", "granted"),
+    [
+        ("launch: {program: p}", False),
+        ('launch: {program: p, args: ["{% if seeds %}{{ seeds[0].address.api }}{% endif %}"]}', True),
+        ('launch: {program: p, env: {JOIN: "{% for seed in seeds %}{{ seed.name }}{% endfor %}"}}', True),
+        ("launch: {program: p, files: {c: \"{{ 'seeds' }} {{ peers | length }}\"}}", False),
+        ('launch: {program: p, files: {c: "{{ seeds | length }}"}}', True),
+        ('launch: {program: p, entering: free, files: {c: "{{ seeds | length }}"}}', False),
+        ("", False),
+    ],
+)
+def test_a_launch_that_refers_to_seeds_takes_the_grant(launch: str, granted: bool) -> None:
+    assert toy(launch + "\n").enters_by_grant() is granted
+
+
+def test_the_examples_are_asked_as_they_are() -> None:
+    assert example("nats").enters_by_grant()
+    assert not example("redis").enters_by_grant()
+    assert not shipped("ethereum").enters_by_grant()

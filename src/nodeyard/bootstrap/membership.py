@@ -29,8 +29,10 @@ def check_expected(request: BootstrapRequest, discovery: Discovery, emit: Emit) 
     source = request.attach.source
     emit(events.DiscoveryPartial(source=source, expected=expected, found=found, problems=discovery.problems))
     if request.spec.membership is policy.MembershipPolicy.STRICT:
+        amiss = len(discovery.problems)
+        beside = f", and {amiss} {'thing is' if amiss == 1 else 'things are'} amiss" if amiss else ""
         raise DiscoveryPartial(
-            f"source '{source}' declares {expected} nodes, {found} were found",
+            f"source '{source}' declares {expected} nodes, {found} were found{beside}",
             operation="discover",
             evidence=discovery.problems,
             hint=DEGRADE_HINT,

@@ -15,6 +15,7 @@ from nodeyard.cli.group import VERBS, invoke, nodeyard
 from nodeyard.errors.base import ExitStatus
 from nodeyard.observability.schemas import schema_names
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD = """
 nodeyard: 1
 kind: etcd
@@ -128,6 +129,39 @@ def test_what_init_writes_is_valid(here: Path, capsys: pytest.CaptureFixture[str
     assert invoke(["validate", "new.yaml"]) == 0
     assert invoke(["init", "new.yaml", "--force"]) == 0
     assert "new.yaml: valid" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "scenario", "word"),
+    [
+        ("./mine.yaml", "x.yaml", "./mine.yaml"),
+        ("mine.yaml", "sub/x.yaml", "../mine.yaml"),
+        ("./mine.yaml", "linked/x.yaml", "../../mine.yaml"),
+        ("sub/my #1.yaml", "sub/x.yaml", '"./my #1.yaml"'),
+        ("{here}/mine.yaml", "sub/x.yaml", "{here}/mine.yaml"),
+    ],
+)
+def test_init_takes_a_kind_file_from_where_one_types(
+    here: Path, capsys: pytest.CaptureFixture[str], kind: str, scenario: str, word: str
+) -> None:
+    (here / "sub/deep").mkdir(parents=True)
+    (here / "linked").symlink_to("sub/deep")
+    for file in ("mine.yaml", "sub/my #1.yaml"):
+        (here / file).write_text((EXAMPLES / "kinds/redis.yaml").read_text())
+    assert invoke(["init", "--kind", kind.format(here=here), scenario]) == 0
+    assert f"kind: {word.format(here=here)} " in (here / scenario).read_text()
+    assert invoke(["validate", scenario]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_init_with_a_kind_file_that_is_not_there_is_an_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "sub").mkdir()
+    (here / "sub/software.yaml").write_text("")
+    assert invoke(["init", "--kind", "./software.yaml", "sub/x.yaml"]) == ExitStatus.USAGE
+    said = capsys.readouterr().err
+    assert said.startswith("error: there is no kind file './software.yaml' [")
+    assert "the path is relative to the present folder" in said
+    assert not (here / "sub/x.yaml").exists()
 
 
 def test_plan_touches_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

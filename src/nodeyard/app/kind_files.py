@@ -102,8 +102,13 @@ def named_by(words: Mapping[str, tuple[str, int, int, str]], registry: Registry,
     return registry.with_kinds(more)
 
 
-def read_file(word: str, formats: Plugins[KindFormat], base: Path) -> NodeKind:
-    """The kind in the file at a path. Raises ``SpecInvalid``; a problem without a file is one of the path itself."""
+def read_file(
+    word: str, formats: Plugins[KindFormat], base: Path, *, base_is: str = "the scenario's folder"
+) -> NodeKind:
+    """The kind in the file at a path from ``base``, which messages call ``base_is``.
+
+    Raises ``SpecInvalid``; a problem without a file is one of the path itself.
+    """
     from nodeyard.app.reading import read_text
 
     path = base / word
@@ -113,7 +118,7 @@ def read_file(word: str, formats: Plugins[KindFormat], base: Path) -> NodeKind:
         raise SpecInvalid([Problem(message=f"'{word}' is no kind file", hint=f"kind files end in {known}")])
     if not path.exists():
         close = nearest(path.name, _beside(path, suffix))
-        hint = close if "did you mean" in close else "the path is relative to the scenario's folder"
+        hint = close if "did you mean" in close else f"the path is relative to {base_is}"
         raise SpecInvalid([Problem(message=f"there is no kind file '{word}'", hint=hint)])
     return read_kind(read_text(path, "a kind file", shown=word), word, formats[suffix])
 

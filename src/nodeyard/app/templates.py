@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodeyard.app.kind_files import is_file_word, read_file
 from nodeyard.domain.document import nearest
 from nodeyard.domain.node_client import KeyValue, StateDigest
-from nodeyard.errors.validation import UsageError
+from nodeyard.errors.validation import SpecInvalid, UsageError
 from nodeyard.ports.kind import speaks
 
 if TYPE_CHECKING:
     from nodeyard.app.registry import Registry
     from nodeyard.ports.kind import NodeKind
 
+PLAIN = re.compile(r"[\w./][\w./ -]*[\w./-]")
+"""What YAML takes as text without quotes."""
 MODES = ("managed", "attached", "external-only")
 
 HEAD = """\
@@ -71,22 +76,42 @@ expectations:                     # evaluated at the end, whatever the steps cam
 MANAGED_CHECKS = "  - {{use: no-crash}}\n"
 
 
-def known_kind(registry: Registry, kind: str, base: Path) -> NodeKind:
-    """An installed kind, or that of a file whose path starts from ``base``.
+def known_kind(registry: Registry, kind: str) -> NodeKind:
+    """An installed kind, or that of a file whose path starts from the present folder.
 
     Raises ``UsageError`` for one that is not there, ``SpecInvalid`` for a file with problems.
     """
     if is_file_word(kind):
-        return read_file(kind, registry.kind_formats, base)
+        try:
+            return read_file(kind, registry.kind_formats, Path.cwd(), base_is="the present folder")
+        except SpecInvalid as error:
+            wrong = error.problems[0]
+            if wrong.file:
+                raise
+            raise UsageError(wrong.message, hint=wrong.hint) from error
     if kind not in registry.kinds:
         raise UsageError(f"no kind '{kind}' is installed", hint=nearest(kind, registry.kinds))
     return registry.kinds[kind]
 
 
-def template(known: NodeKind, *, kind: str, mode: str | None, name: str) -> str:
-    """A scenario for a kind, which it calls ``kind``. Without a mode, its nodes are started if it says how.
+def word_of_kind(kind: str, scenario: Path) -> str:
+    """How a scenario calls a kind that was given from the present folder: the path of a file starts at the scenario's.
 
-    Raises ``UsageError`` for nodes that cannot be started.
+    A folder that is a link counts as what it leads to, as ``..`` does.
+    """
+    if not is_file_word(kind):
+        return kind
+    if not Path(kind).is_absolute():
+        file, folder = Path(kind), scenario.absolute().parent.resolve()
+        kind = os.path.relpath(file.absolute().parent.resolve() / file.name, folder)
+        kind = kind if kind.startswith("..") else f"./{kind}"
+    return kind if PLAIN.fullmatch(kind) else json.dumps(kind, ensure_ascii=False)
+
+
+def template(known: NodeKind, *, kind: str, mode: str | None, name: str) -> str:
+    """A scenario for a kind, which it calls ``kind``: a word as YAML has it.
+
+    Without a mode, its nodes are started if it says how. Raises ``UsageError`` for nodes that cannot be started.
     """
     if mode == "managed" and known.program is None:
         raise UsageError(f"kind '{known.name}' names no program to start", hint="choose --mode external-only")

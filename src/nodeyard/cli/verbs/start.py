@@ -14,7 +14,7 @@ from nodeyard.errors.base import ExitStatus
 @click.command("init")
 @click.argument("file", type=click.Path(path_type=Path), default="scenario.yaml")
 @click.option(
-    "--kind", default="etcd", show_default=True, help="The node software: a name, or the path of a kind file."
+    "--kind", default="etcd", show_default=True, help="The node software: a name, or the path of a kind file from here."
 )
 @click.option("--mode", type=click.Choice(["managed", "attached", "external-only"]),
               help="Where the nodes come from; managed by default, where the kind's nodes can be started.")  # fmt: skip
@@ -23,14 +23,14 @@ from nodeyard.errors.base import ExitStatus
 def init_verb(file: Path, kind: str, mode: str | None, force: bool, as_json: bool) -> int:
     """Write a commented scenario that runs."""
     from nodeyard.app.registry import installed
-    from nodeyard.app.templates import known_kind, template
+    from nodeyard.app.templates import known_kind, template, word_of_kind
     from nodeyard.errors.validation import UsageError
     from nodeyard.observability.files import write_text
 
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="choose another name, or replace it with --force")
-    found = known_kind(installed(), kind, file.absolute().parent)
-    write_text(file, template(found, kind=kind, mode=mode, name=_name_of(file)))
+    found = known_kind(installed(), kind)
+    write_text(file, template(found, kind=word_of_kind(kind, file), mode=mode, name=_name_of(file)))
     if as_json:
         output.print_json({"file": str(file.absolute()), "exit_status": 0})
     else:

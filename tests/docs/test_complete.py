@@ -167,3 +167,11 @@ def test_a_decision_has_its_three_parts(name: str) -> None:
 def test_a_fragment_of_the_changelog_is_short(path: Path) -> None:
     assert re.fullmatch(r"README\.md|[a-z0-9-]+(\.(added|changed|fixed|removed|security))?\.md", path.name)
     assert path.name == "README.md" or 0 < len(path.read_text().splitlines()) < 10
+
+
+def test_a_clone_stays_clean_after_the_examples_of_its_readme() -> None:
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text(encoding="utf-8").splitlines()
+    text = page("README.md").text
+    assert {f"/{name}/" for name in re.findall(r"examples/by-hand/cluster up (\S+)", text)} <= set(ignored)
+    assert ".venv/bin/nodeyard" in text
+    assert text.index("python3 -m venv") < text.index("pip install")

@@ -61,8 +61,10 @@ class DeclarativeKind:
                 if self.file.open_config
                 else f"not a setting of kind '{self.name}'; {nearest(key, known) or 'it has none'}"
             )
-        wanted = _type_of(known[key])
-        return "" if _type_of(value) == wanted or wanted == "a text" else f"Input should be {wanted}"
+        given, wanted = _type_of(value), _type_of(known[key])
+        if given == wanted or (given, wanted) == ("a whole number", "a number"):
+            return ""
+        return f"Input should be {wanted}{'; put it in quotes' if wanted == 'a text' else ''}"
 
     def enters_by_grant(self) -> bool:
         """Whether its nodes are told of others, which then come to know them, and the file does not say otherwise."""

@@ -146,7 +146,11 @@ def flaws(source: str, shapes: Mapping[str, Shape]) -> list[Flaw]:
 @cache
 def _engine() -> ImmutableSandboxedEnvironment:
     engine = ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_spelled,
     )
     engine.globals = {"range": engine.globals["range"]}
     engine.filters |= {
@@ -158,6 +162,13 @@ def _engine() -> ImmutableSandboxedEnvironment:
         "urlencode": lambda value: quote(str(value), safe=""),
     }
     return engine
+
+
+def _spelled(value: Any) -> Any:
+    """What stands in a text for a value: switches as most configuration files spell them, nothing for null."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _said(error: Exception) -> str:

@@ -16,6 +16,8 @@ from .support import example, shipped, toy
         ("launch: {program: p, files: {c: \"{{ 'seeds' }} {{ peers | length }}\"}}", False),
         ('launch: {program: p, files: {c: "{{ seeds | length }}"}}', True),
         ('launch: {program: p, entering: free, files: {c: "{{ seeds | length }}"}}', False),
+        ("launch: {program: p, args: [{each: seeds, arg: --more}]}", True),
+        ("launch: {program: p, args: [{each: peers, arg: '{{ peer.name }}'}]}", False),
         ("", False),
     ],
 )

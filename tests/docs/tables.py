@@ -498,8 +498,8 @@ def cometbft_genesis() -> str:
 
 # --- kind files ------------------------------------------------------------------------------------------------------
 
-PLACES_OF_KINDS = {"Launch": "launch", "Port": "ports", "Stop": "launch", "File": "launch", "NetworkAsks": "facts",
-                   "Weights": "facts", "KeyValueCalls": "calls", "Submit": "calls"}  # fmt: skip
+PLACES_OF_KINDS = {"Launch": "launch", "Port": "ports", "Stop": "launch", "File": "launch", "Arg": "launch",
+                   "NetworkAsks": "facts", "Weights": "facts", "KeyValueCalls": "calls", "Submit": "calls"}  # fmt: skip
 """Under which heading of its page a mapping of a kind file is described; all others are questions."""
 MEANINGS_OF_VARIABLES = {
     "name": "name of the node",

@@ -53,8 +53,12 @@ class _Checks:
                 yield self.document.problem(("config",), "settings are of no use without 'launch'")
             return
         shapes, trials = variables.launch_shapes(self.file), samples.launches(self.file)
-        places: list[tuple[Path_, str]] = [(("launch", "args", i), arg) for i, arg in enumerate(launch.args)]
-        places += [(("launch", "env", name), value) for name, value in launch.env.items()]
+        for position, arg in enumerate(launch.args):
+            mapping = isinstance(self.document.value["launch"]["args"][position], dict)
+            at: Path_ = ("launch", "args", position, *(("arg",) if mapping else ()))
+            tried = [{**trial, **more} for trial in trials for more in variables.each_of(arg, trial)]
+            yield from self._template(at, arg.arg, variables.each_shapes(arg, shapes), tried)
+        places: list[tuple[Path_, str]] = [(("launch", "env", name), value) for name, value in launch.env.items()]
         for path, file in launch.files.items():
             if path.startswith("/") or ".." in path.split("/"):
                 yield self.document.problem(("launch", "files", path), "a file's path stays below the config folder")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodeyard.domain.document import nearest
 from nodeyard.domain.launch_plan import FileToWrite, LaunchPlan, NetworkMaterial, NodePlan, PortSpec, StopPolicy
@@ -16,7 +16,7 @@ from nodeyard.kinds.declarative.asking import Asker, question
 from nodeyard.kinds.declarative.client import DeclaredClient, client_class, parts_of
 from nodeyard.kinds.declarative.model import KindFile, Launch
 from nodeyard.kinds.declarative.templates import TemplateWrong, compiled, variables_of
-from nodeyard.kinds.declarative.variables import launch_variables
+from nodeyard.kinds.declarative.variables import each_of, launch_variables
 from nodeyard.ports.kind import (
     Beside,
     EndpointOf,
@@ -71,7 +71,13 @@ class DeclarativeKind:
         launch = self.file.launch
         if launch is None or launch.entering == "free":
             return False
-        texts = [*launch.args, *launch.env.values(), *(file.content for file in launch.files.values())]
+        if any(arg.each == "seeds" for arg in launch.args):
+            return True
+        texts = [
+            *(arg.arg for arg in launch.args),
+            *launch.env.values(),
+            *(file.content for file in launch.files.values()),
+        ]
         return any("seeds" in variables_of(text) for text in texts)
 
     def material(self, nodes: Sequence[NodePlan], *, mark: RunMark, seed: int, pins: NetworkPins) -> NetworkMaterial:
@@ -84,15 +90,19 @@ class DeclarativeKind:
         config = {**self.file.config, **request.node.config}
         variables = launch_variables(request, tuple(self.file.ports), config)
 
-        def text(source: str, *path: str | int) -> str:
+        def text(source: str, *path: str | int, more: Mapping[str, Any] | None = None) -> str:
             try:
-                return compiled(source).render(variables)
+                return compiled(source).render({**variables, **(more or {})})
             except TemplateWrong as error:
                 where = ".".join(map(str, ("launch", *path)))
                 said = f"node '{request.node.name}': {error.flaw.message}"
                 raise SpecInvalid([Problem(self.source, path=where, message=said)]) from error
 
-        rendered = [(compiled(arg).fixed, text(arg, "args", place)) for place, arg in enumerate(launch.args)]
+        rendered = [
+            (compiled(arg.arg).fixed, text(arg.arg, "args", place, more=more))
+            for place, arg in enumerate(launch.args)
+            for more in each_of(arg, variables)
+        ]
         return LaunchPlan(
             node=request.node.name,
             program=launch.program,

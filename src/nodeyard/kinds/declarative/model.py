@@ -53,6 +53,14 @@ def _port(value: Any) -> Any:
     return value
 
 
+def _arg(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"arg": value}
+    if not isinstance(value, dict | Arg):
+        raise ValueError("Input should be a text, or a mapping with each and arg")
+    return value
+
+
 class Port(Spec):
     """A port: its number in containers and pods, and what is spoken on it."""
 
@@ -78,11 +86,27 @@ class File(Spec):
     secret: Switch = Field(default=False, description="readable by its owner alone, and never kept as evidence")
 
 
+class Arg(Spec):
+    """An argument, or one for each of several nodes."""
+
+    arg: Template = Field(description="template of the argument")
+    each: Literal["seeds", "peers"] | None = Field(
+        default=None, description="write it once for each of these nodes, which is 'seed' or 'peer' in the template"
+    )
+
+    @property
+    def one(self) -> str:
+        """What the template calls the node that it is written for."""
+        return (self.each or "").removesuffix("s")
+
+
 class Launch(Spec):
     """How a managed node is started."""
 
     program: Annotated[str, Field(min_length=1)] = Field(description="name of the program, looked for on the PATH")
-    args: tuple[Template, ...] = Field(default=(), description="its arguments; one that renders empty is left out")
+    args: tuple[Annotated[Arg, BeforeValidator(_arg, json_schema_input_type=Template | Arg)], ...] = Field(
+        default=(), description="its arguments; one that renders empty is left out"
+    )
     env: dict[str, Template] = Field(default_factory=dict, description="variables; env:NAME and file:PATH stay secret")
     files: dict[
         Annotated[str, Field(min_length=1)],

@@ -12,7 +12,7 @@ from typing import Any
 
 from nodeyard.domain.launch_plan import AT_RUN, NodePlan, Place
 from nodeyard.domain.sources import Scalar
-from nodeyard.kinds.declarative.model import KindFile
+from nodeyard.kinds.declarative.model import Arg, KindFile
 from nodeyard.kinds.declarative.templates import ANY, TEXT, Shape
 from nodeyard.ports.kind import EndpointOf, RenderRequest
 
@@ -71,6 +71,20 @@ def launch_shapes(file: KindFile) -> dict[str, Shape]:
         "network": {"id": TEXT},
         "run": {"id": TEXT},
     }
+
+
+def each_shapes(arg: Arg, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """What the template of an argument may use, with the node that it is written for."""
+    if arg.each is None:
+        return dict(shapes)
+    several = shapes[arg.each]
+    assert isinstance(several, list)
+    return {**shapes, arg.one: several[0]}
+
+
+def each_of(arg: Arg, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The variables that an argument has beside those of the launch, once for each time that it is written."""
+    return [{}] if arg.each is None else [{arg.one: node} for node in variables[arg.each]]
 
 
 def ask_shapes(file: KindFile, more: Sequence[str] = ()) -> dict[str, Shape]:

@@ -31,10 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _columns() -> int:
-    """Those of the terminal, as the parser of the command line counts them."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    """Those of the terminal; what is written elsewhere has as many as the text needs."""
     try:
         return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or WIDE
     except (OSError, ValueError):

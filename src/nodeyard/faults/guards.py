@@ -5,6 +5,7 @@ Must not live here: any fault.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
 from nodeyard._aio.tasks import side_by_side
@@ -25,7 +26,7 @@ MOST = 200
 """Characters of a line of evidence; the rest is in the node's own log."""
 
 
-class NodesGuard:
+class NodesGuard(ABC):
     """A fault on certain nodes, acted on side by side."""
 
     def __init__(self, nodes: Sequence[Node], context: StepContext) -> None:
@@ -37,9 +38,9 @@ class NodesGuard:
         await self.each(lambda node: node.settled())
         await self.undo()
 
+    @abstractmethod
     async def undo(self) -> None:
         """Take the harm back; what does not bear it any more is left alone."""
-        raise NotImplementedError
 
     async def each(self, act: Callable[[Node], Awaitable[None]]) -> None:
         """``act`` on every node to its end; then the first error is raised."""

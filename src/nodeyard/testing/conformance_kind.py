@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -318,7 +319,7 @@ class KindConformance:
         return "\n".join([*launch.args, *launch.env.values(), *files])
 
 
-class _Always:
+class _Always(ABC):
     """A transport that treats every question alike."""
 
     async def request(
@@ -326,8 +327,9 @@ class _Always:
     ) -> Reply:
         return await self.answer(endpoint.url + path.partition("?")[0], timeout)
 
+    @abstractmethod
     async def answer(self, url: str, timeout: float) -> Reply:
-        raise NotImplementedError
+        """What every question gets."""
 
     async def exchange(
         self, endpoint: Endpoint, sent: bytes, *, complete: Callable[[bytes], bool], timeout: float

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +29,7 @@ from nodeyard.errors.validation import UsageError
 from nodeyard.ledger import file as files
 from nodeyard.ledger.file import reaper_log_path, try_hold
 from nodeyard.ledger.gate import ReaperGate
-from nodeyard.ledger.host import Host, ProcessRef, this_host, this_process
+from nodeyard.ledger.host import Host, ProcessRef, is_alive, process_start, this_host, this_process
 from nodeyard.ledger.ledger import FileLedger
 from nodeyard.ledger.state import Detached, LedgerState
 from nodeyard.ports.ledger import Remover
@@ -306,6 +309,18 @@ def down(path: Path, *, within: float = 30.0, **removers: Remover) -> tuple[Clea
         )
 
     return asyncio.run(act()), events
+
+
+def test_down_returns_when_the_process_that_watched_over_the_run_is_gone(
+    tmp_path: Path, equipment: FakeRemover
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as watcher:
+        who = ProcessRef(watcher.pid, process_start(watcher.pid) or 0)
+        path = make(tmp_path, then=lambda ledger: ledger.note_reaper(who))
+        report, _ = down(path, deployer_toy=equipment)
+        assert report.complete
+        assert not is_alive(who)
+        assert watcher.wait(5) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("what", [*DEAD, "detached"])

@@ -279,7 +279,10 @@ def test_what_a_cancelled_caller_began_ends_before_the_next_operation_on_the_nod
             async with asyncio.timeout(1.0):
                 await world.network["n0"].kill()
         assert world.controls["n0"].present == "running"
-        await world.network["n0"].start()
+        starting = asyncio.create_task(world.network["n0"].start())
+        await asyncio.sleep(1.5)
+        assert world.controls["n0"].present == "stopped", "the kill was carried through before the start began"
+        await starting
         assert world.cluster.acts == [("n0", "kill"), ("n0", "start")]
         assert world.controls["n0"].present == "running"
 
